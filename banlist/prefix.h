@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Address prefixes, and their text.
+ *
+ * A prefix is an address and the number of its leading bits that count
+ * (plen).  A single address is a prefix of the family's full length.  Host
+ * bits are always clear, so two prefixes are the same set of addresses
+ * exactly when their bytes are the same.
+ *
+ * Everything here is pure: no allocation, no global state, no errno.  Any
+ * thread of any process may call it at any time.
+ */
+#ifndef BANLIST_PREFIX_H
+#define BANLIST_PREFIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+/* The address as 128 bits in the machine's byte order, first bit of the
+ * address in the highest bit of hi.  IPv4 stands in the upper 32 bits of hi,
+ * all else zero; so one set of bit operations serves both families. */
+typedef struct prefix_t {
+    uint64_t hi;
+    uint64_t lo;
+    uint8_t plen;    /* 1 to 32, or 1 to 128 */
+    uint8_t is_ipv6; /* 0 or 1; an IPv4-mapped address is never IPv6 here */
+} prefix_t;
+
+/* "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128" and its NUL fit in it. */
+#define PREFIX_TEXT_MAX 48
+
+static inline unsigned prefix_plen_max(int is_ipv6)
+{
+    return is_ipv6 ? 128 : 32;
+}
+
+/* Clears every bit behind the first plen (0 to 128). */
+static inline void prefix_mask(uint64_t *hi, uint64_t *lo, unsigned plen)
+{
+    if (plen <= 64) {
+        *hi &= plen ? ~UINT64_C(0) << (64 - plen) : 0;
+        *lo = 0;
+    }
+    else if (plen < 128) {
+        *lo &= ~UINT64_C(0) << (128 - plen);
+    }
+}
+
+/* From an address in network byte order: 4 bytes (as in struct in_addr) or
+ * 16 (struct in6_addr).  ::ffff:a.b.c.d becomes the IPv4 address. */
+void prefix_from_ipv4(prefix_t *out, const void *bytes);
+void prefix_from_ipv6(prefix_t *out, const void *bytes);
+
+/* Whether every address of inner is one of outer. */
+int prefix_covers(const prefix_t *outer, const prefix_t *inner);
+
+/*
+ * Reads text[0..len), which must be whole an address or a prefix:
+ *   192.0.2.7   192.0.2.0/24   192.0.2.0/255.255.255.0
+ *   2001:db8::7   [2001:db8::7]   2001:db8::/32   ::ffff:192.0.2.0/120
+ * IPv6 text is RFC 4291 section 2.2; IPv4 is four decimal octets without
+ * leading zeros.  Host bits are cleared.  If *bare is not NULL it says
+ * whether the text had no length.  Returns NULL, or the reason in words
+ * (a static string, to stand behind "LINE: ") with *out undefined.
+ */
+const char *prefix_parse(prefix_t *out, int *bare, const char *text,
+                         size_t len);
+
+/*
+ * Reads what prefix_parse() would, from the front of a text of unknown length
+ * of which PREFIX_TEXT_MAX bytes can be read, and returns how many bytes it
+ * has.  Fast, and only for the usual ways to write it: 0 (with *out and *bare
+ * undefined) where prefix_parse() must look, be it to say why not.  Whether
+ * it ends there is the caller's to judge by the next byte: "192.0.2.7" is
+ * also the front of "192.0.2.7-192.0.2.9" and "192.0.2.7.example.net".
+ */
+size_t prefix_scan(prefix_t *out, int *bare, const char *text);
+
+/*
+ * The prefixes that make up first..last (both single addresses of the same
+ * family, first <= last), in rising order: at most 62 for IPv4, 254 for IPv6.
+ * Hands each to emit.  Returns how many.  An IPv6 range that passes over the
+ * IPv4-mapped addresses has IPv6 pieces there, which are nobody's address.
+ */
+int prefix_from_range(const prefix_t *first, const prefix_t *last,
+                      void (*emit)(void *ctx, const prefix_t *p), void *ctx);
+
+/* Canonical text: RFC 5952 for IPv6; "/plen" only where it is not the full
+ * length.  Writes a NUL; buf holds PREFIX_TEXT_MAX bytes.  Returns buf. */
+char *prefix_format(char *buf, const prefix_t *p);
+
+#pragma GCC visibility pop
+
+#endif /* BANLIST_PREFIX_H */

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A set of prefixes of one family in a block:
+ *
+ *     [ filter: 64-bit words ][ slots: open addressing ][ top ]
+ *
+ * A lookup asks which prefix lengths can hold the address and probes the
+ * slots for those alone, longest first.  The lengths from one base up to the
+ * next (a step) share one filter word, found by the address cut to the base.
+ * In it each entry has set three bits for its group (the address cut to the
+ * base) and three for itself; so a step costs one load where the group is
+ * empty, and an address that is not in the set costs a few loads however many
+ * lengths the set has.
+ *
+ * A large IPv4 set also has a top: for each value of the first 16 bits a word
+ * in which bit plen - 1 says that a prefix of this length is there.  Lengths
+ * up to 16 it tells exactly; of the longer ones it leaves the few that occur
+ * beneath these 16 bits.
+ *
+ * A slot is 3 words of 32 bits for IPv4 and 6 for IPv6:
+ *
+ *     [ address | marker ] [ until ] [ line << 1 | full ]
+ *
+ * The length is kept in the address itself: the bit behind the prefix is 1
+ * and all behind it are 0.  A prefix of full length has no bit left for that,
+ * so "full" says it.  Lines count from 1, so an empty slot is one whose last
+ * word is 0.
+ *
+ * READERS AND THE WRITER.  A slot is written key first and becomes visible by
+ * its last word (slot_publish() releases, slot_meta() acquires).  Filter and
+ * top follow; a reader in between does not find the entry yet.
+ *
+ * The weakness that is known: entries so dense that they fill a step's word
+ * (hundreds in one /24, thousands in one IPv6 /96) make the filter useless
+ * for their neighbourhood; a lookup there costs one probe for each length in
+ * use.
+ */
+#ifndef BANLIST_SET_H
+#define BANLIST_SET_H
+
+#include "block.h"
+#include "prefix.h"
+
+#pragma GCC visibility push(hidden)
+
+#define SET_LENS 3
+
+typedef struct set_t { /* in the block; all zero is an empty set of none */
+    word_t filter_at;
+    word_t filter_mask; /* words in the filter, a power of two, less one */
+    word_t slots_at;
+    word_t slots;  /* how many there are */
+    word_t top_at; /* 0: there is no top */
+    word_t used;
+    word_t single;           /* of these, of full length */
+    word_t last_end;         /* the latest end: once it is past, none is left */
+    word64_t lens[SET_LENS]; /* bit i of word w: length 64 * w + i is in */
+} set_t;
+
+typedef struct set_entry_t {
+    prefix_t prefix;
+    uint32_t until; /* Unix time in seconds; UINT32_MAX: for ever */
+    uint32_t line;  /* 1 to 2^31 - 1 */
+} set_entry_t;
+
+/* Bytes that a set of n prefixes takes in a block. */
+uint64_t set_bytes(uint64_t n, int is_ipv6);
+
+/* Lays an empty one into the zero bytes from the place at on (units). */
+void set_init(set_t *set, uint64_t at, uint64_t n, int is_ipv6);
+
+/* Inserts n entries of the family; one that is there already keeps the later
+ * end, with its line.  Returns how many were done: fewer when it is full.
+ * Writer only. */
+size_t set_insert(const block_t *b, set_t *set, int is_ipv6,
+                  const set_entry_t *e, size_t n);
+
+/* Whether any entry can still count: not once the latest end is past. */
+static inline int set_live(set_t *set, int64_t now)
+{
+    uint32_t last_end = word_get(&set->last_end);
+
+    return now < last_end || last_end == UINT32_MAX;
+}
+
+/* Whether an entry that has not ended by now covers the prefix; the longest
+ * one then is *found.  Any reader. */
+int set_find(const block_t *b, set_t *set, const prefix_t *p, int64_t now,
+             set_entry_t *found);
+
+#pragma GCC visibility pop
+
+#endif /* BANLIST_SET_H */

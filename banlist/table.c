@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include <string.h>
+
+#include "names.h"
+#include "set.h"
+
+typedef struct table_head_t {
+    set_t set[2][2]; /* [is_ipv6][except] */
+    names_t names[2];
+    names_text_t text;
+} table_head_t;
+
+static inline table_head_t *head_of(const table_t *t)
+{
+    return t->base;
+}
+
+/* ---- layout ---- */
+
+size_t table_bytes(const table_plan_t *plan)
+{
+    const uint64_t limit = UINT32_MAX / 2; /* words count the entries */
+    uint64_t bytes = block_round(sizeof(table_head_t)), text;
+
+    for (int i = 0; i < 2; i++) {
+        if (plan->prefixes[i][0] > limit || plan->prefixes[i][1] > limit
+            || plan->names[i] > limit)
+            return 0;
+        bytes += set_bytes(plan->prefixes[i][0], i)
+                 + set_bytes(plan->prefixes[i][1], i)
+                 + names_bytes(plan->names[i]);
+    }
+    text = names_text_bytes(plan->names[0] + plan->names[1], plan->name_bytes);
+    bytes += text;
+    if (text > UINT32_MAX || bytes / 8 > UINT32_MAX || bytes > SIZE_MAX)
+        return 0;
+    return (size_t)bytes;
+}
+
+void table_init(const table_t *t, const table_plan_t *plan)
+{
+    table_head_t *head = head_of(t);
+    uint64_t at = block_round(sizeof *head) / 8;
+
+    for (int six = 0; six < 2; six++) {
+        for (int except = 0; except < 2; except++) {
+            uint64_t n = plan->prefixes[six][except];
+
+            set_init(&head->set[six][except], at, n, six);
+            at += set_bytes(n, six) / 8;
+        }
+    }
+    for (int except = 0; except < 2; except++) {
+        names_init(&head->names[except], at, plan->names[except]);
+        at += names_bytes(plan->names[except]) / 8;
+    }
+    names_text_init(&head->text, at, plan->names[0] + plan->names[1],
+                    plan->name_bytes);
+}
+
+/* ---- finding ---- */
+
+static inline int find_prefix(const table_t *t, int except, const prefix_t *p,
+                              int64_t now, table_match_t *m)
+{
+    set_t *set = &head_of(t)->set[p->is_ipv6][except];
+    set_entry_t found;
+
+    if (!set_live(set, now) || !set_find(t, set, p, now, &found))
+        return 0;
+    m->prefix = found.prefix;
+    m->until = found.until;
+    m->line = found.line;
+    return 1;
+}
+
+int table_find(const table_t *t, const prefix_t *addr, int64_t now,
+               table_match_t *m)
+{
+    m->except = find_prefix(t, 1, addr, now, m);
+    return !m->except && find_prefix(t, 0, addr, now, m);
+}
+
+static int find_name(const table_t *t, int except, const char *name, size_t len,
+                     int64_t now, table_match_t *m)
+{
+    table_head_t *head = head_of(t);
+    names_entry_t found;
+
+    if (!names_find(t, &head->names[except], &head->text, name, len, now,
+                    &found))
+        return 0;
+    m->until = found.until;
+    m->line = found.line;
+    memcpy(m->name, found.name, found.len);
+    m->name[found.len] = '\0';
+    return 1;
+}
+
+int table_find_name(const table_t *t, const char *name, size_t len, int64_t now,
+                    table_match_t *m)
+{
+    m->except = 0;
+    if (!len || len > TABLE_NAME_MAX)
+        return 0;
+    m->except = find_name(t, 1, name, len, now, m);
+    return !m->except && find_name(t, 0, name, len, now, m);
+}
+
+int table_has_names(const table_t *t, int except, int64_t now)
+{
+    return names_live(&head_of(t)->names[except], now);
+}
+
+/* ---- inserting ---- */
+
+static int slots_for(word_t *used, word_t *slots, uint64_t n)
+{
+    return word_get(used) + n <= block_slots_usable(word_get(slots));
+}
+
+int table_has_room(const table_t *t, const table_plan_t *plan)
+{
+    table_head_t *head = head_of(t);
+    uint64_t names = plan->names[0] + plan->names[1];
+
+    for (int i = 0; i < 2; i++) {
+        for (int except = 0; except < 2; except++) {
+            set_t *set = &head->set[i][except];
+
+            if (!slots_for(&set->used, &set->slots, plan->prefixes[i][except]))
+                return 0;
+        }
+        if (!slots_for(&head->names[i].used, &head->names[i].slots,
+                       plan->names[i]))
+            return 0;
+    }
+    return word_get(&head->text.used) + names + plan->name_bytes
+           <= word_get(&head->text.size);
+}
+
+#define AT_ONCE 256
+
+static int same_set(const table_entry_t *a, const table_entry_t *b)
+{
+    return !b->name && a->prefix.is_ipv6 == b->prefix.is_ipv6
+           && a->except == b->except;
+}
+
+/* As many of the first entries as go into one set. */
+static size_t insert_prefixes(const table_t *t, const table_entry_t *e,
+                              size_t n, size_t *done)
+{
+    set_t *set = &head_of(t)->set[e->prefix.is_ipv6][e->except];
+    set_entry_t some[AT_ONCE];
+    size_t run = 0;
+
+    for (; run < n && run < AT_ONCE && same_set(e, e + run); run++) {
+        some[run].prefix = e[run].prefix;
+        some[run].until = e[run].until;
+        some[run].line = e[run].line;
+    }
+    *done += set_insert(t, set, e->prefix.is_ipv6, some, run);
+    return run;
+}
+
+static size_t insert_name(const table_t *t, const table_entry_t *e,
+                          size_t *done)
+{
+    table_head_t *head = head_of(t);
+    names_entry_t name = {e->name, e->name_len, e->until, e->line};
+
+    *done +=
+        (size_t)names_insert(t, &head->names[e->except], &head->text, &name);
+    return 1;
+}
+
+size_t table_insert(const table_t *t, const table_entry_t *e, size_t n)
+{
+    size_t done = 0, tried = 0;
+
+    while (tried < n && done == tried) {
+        const table_entry_t *next = e + tried;
+
+        tried += next->name ? insert_name(t, next, &done)
+                            : insert_prefixes(t, next, n - tried, &done);
+    }
+    return done;
+}
+
+void table_counts(const table_t *t, table_counts_t *out)
+{
+    table_head_t *head = head_of(t);
+
+    for (int i = 0; i < 2; i++) {
+        for (int except = 0; except < 2; except++) {
+            set_t *set = &head->set[i][except];
+
+            out->prefixes[i][except] = word_get(&set->used);
+            out->addresses[i][except] = word_get(&set->single);
+        }
+        out->names[i] = word_get(&head->names[i].used);
+    }
+}
