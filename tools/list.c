@@ -243,12 +243,13 @@ void list_filter(list_t *list, const reader_sink_t *sink, int *hit)
 
 void list_line(const list_t *list, const reader_sink_t *sink, uint64_t line)
 {
-    const char *at = list->buf, *end = list->buf + list->len, *newline = at;
+    const char *at = list->buf, *end, *newline = at;
     reader_t reader;
 
-    if (!list->buf) {
+    if (!at) {
         return;
     }
+    end = at + list->len;
     reader_init(&reader, LIST_BARE_PLEN);
     for (; newline && reader.line + 1 < line; reader.line++) {
         newline = memchr(at, '\n', (size_t)(end - at));
