@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void batch_init(batch_t *b, size_t limit)
+void batch_init(batch_t *b, const hash_seed_t *seed, size_t limit)
 {
     memset(b, 0, sizeof *b);
+    b->seed = seed;
     b->limit = limit;
 }
 
@@ -19,31 +20,43 @@ static void items_free(batch_items_t *v)
 
 void batch_free(batch_t *b)
 {
-    items_free(&b->v4);
-    items_free(&b->v6);
+    records_heap_free(&b->heap);
+    memset(b->prefixes, 0, sizeof b->prefixes);
     items_free(&b->names);
     items_free(&b->text);
 }
 
-/* When a vector is about to grow is when it is asked whether the table
- * could still hold the batch: a file without end must not fill the memory. */
-static int grow(batch_t *b, batch_items_t *v, size_t n, size_t size)
+static void fail(batch_t *b, int error)
 {
-    size_t room = v->room ? v->room : 64;
+    b->error = error;
+    batch_free(b);
+}
+
+/* Whether more is to be had.  This is when it is asked whether the table
+ * could still hold the batch: a file without end must not fill the memory. */
+static int may_grow(batch_t *b)
+{
     size_t bytes = table_bytes(&b->plan);
-    void *item;
 
     if (!bytes || bytes > b->limit) {
         b->over = 1;
         batch_free(b);
-        return 0;
     }
+    return !b->over;
+}
+
+static int grow(batch_t *b, batch_items_t *v, size_t n, size_t size)
+{
+    size_t room = v->room ? v->room : 64;
+    void *item;
+
+    if (!may_grow(b))
+        return 0;
     while (room < v->n + n)
         room *= 2;
     item = realloc(v->item, room * size);
     if (!item) {
-        b->error = ENOMEM;
-        batch_free(b);
+        fail(b, ENOMEM);
         return 0;
     }
     v->item = item;
@@ -63,6 +76,23 @@ static inline void *more(batch_t *b, batch_items_t *v, size_t n, size_t size)
     return place;
 }
 
+/* Room for a record at the end of its part.  0 if there is none. */
+static int grow_part(batch_t *b, records_part_t *part, int is_ipv6)
+{
+    if (b->over || b->error)
+        return 0;
+    if (records_heap_is_used_up(&b->heap)) {
+        if (!may_grow(b))
+            return 0;
+        if (records_heap_grow(&b->heap) != 0) {
+            fail(b, ENOMEM);
+            return 0;
+        }
+    }
+    records_part_grow(part, &b->heap, is_ipv6);
+    return 1;
+}
+
 /* The reader's 0 is for ever; the table keeps 32 bits, up to 2106. */
 static uint32_t end_of(const reader_entry_t *e)
 {
@@ -78,25 +108,19 @@ static uint32_t line_of(const reader_entry_t *e)
 
 static void add_prefix(batch_t *b, const reader_entry_t *e)
 {
-    const prefix_t *p = &e->prefix;
+    int is_ipv6 = e->prefix.is_ipv6;
+    unsigned words = SET_RECORD_WORDS(is_ipv6);
+    uint32_t record[SET_RECORD_WORDS_MAX];
+    records_part_t *part = b->prefixes[is_ipv6][e->except].part;
 
-    b->plan.prefixes[p->is_ipv6][e->except]++;
-    if (p->is_ipv6) {
-        batch_v6_t *v6 = more(b, &b->v6, 1, sizeof *v6);
-
-        if (v6) {
-            *v6 = (batch_v6_t){p->hi,      p->lo,   end_of(e),
-                               line_of(e), p->plen, (uint8_t)e->except};
-        }
-    }
-    else {
-        batch_v4_t *v4 = more(b, &b->v4, 1, sizeof *v4);
-
-        if (v4) {
-            *v4 = (batch_v4_t){(uint32_t)(p->hi >> 32), end_of(e), line_of(e),
-                               p->plen, (uint8_t)e->except};
-        }
-    }
+    b->plan.prefixes[is_ipv6][e->except]++;
+    set_record(record, b->seed, &e->prefix, end_of(e), line_of(e));
+    part += set_record_part(record, is_ipv6);
+    if (part->next == part->end && !grow_part(b, part, is_ipv6))
+        return;
+    for (unsigned i = 0; i < words; i++)
+        part->next[i] = record[i];
+    part->next += words;
 }
 
 static void add_name(batch_t *b, const reader_entry_t *e)
@@ -123,62 +147,52 @@ void batch_add(batch_t *b, const reader_entry_t *e)
         add_prefix(b, e);
 }
 
-#define AT_ONCE 256
+typedef struct goal_t { /* where records go */
+    const table_t *table;
+    int is_ipv6;
+    int except;
+} goal_t;
 
-static void take_v4(const batch_t *b, size_t i, table_entry_t *e)
+static size_t insert_records(void *ctx, const uint32_t *records, size_t n)
 {
-    const batch_v4_t *v4 = (const batch_v4_t *)b->v4.item + i;
+    const goal_t *goal = ctx;
 
-    e->prefix = (prefix_t){(uint64_t)v4->address << 32, 0, v4->plen, 0};
-    e->name = NULL;
-    e->until = v4->until;
-    e->line = v4->line;
-    e->except = v4->except;
+    return table_insert_records(goal->table, goal->is_ipv6, goal->except,
+                                records, n);
 }
 
-static void take_v6(const batch_t *b, size_t i, table_entry_t *e)
+static int insert_prefixes(const batch_t *b, const table_t *t)
 {
-    const batch_v6_t *v6 = (const batch_v6_t *)b->v6.item + i;
+    for (int six = 0; six < 2; six++) {
+        for (int except = 0; except < 2; except++) {
+            goal_t goal = {t, six, except};
 
-    e->prefix = (prefix_t){v6->hi, v6->lo, v6->plen, 1};
-    e->name = NULL;
-    e->until = v6->until;
-    e->line = v6->line;
-    e->except = v6->except;
-}
-
-static void take_name(const batch_t *b, size_t i, table_entry_t *e)
-{
-    const batch_name_t *name = (const batch_name_t *)b->names.item + i;
-
-    e->name = (const char *)b->text.item + name->text;
-    e->name_len = name->len;
-    e->until = name->until;
-    e->line = name->line;
-    e->except = name->except;
-}
-
-static int insert_all(const batch_t *b, const table_t *t, size_t n,
-                      void (*take)(const batch_t *b, size_t i,
-                                   table_entry_t *e))
-{
-    table_entry_t e[AT_ONCE];
-
-    for (size_t done = 0; done < n; done += AT_ONCE) {
-        size_t some = n - done < AT_ONCE ? n - done : AT_ONCE;
-
-        for (size_t i = 0; i < some; i++)
-            take(b, done + i, e + i);
-        if (table_insert(t, e, some) < some)
-            return -1;
+            if (!records_each(&b->prefixes[six][except], six, insert_records,
+                              &goal))
+                return 0;
+        }
     }
-    return 0;
+    return 1;
+}
+
+static int insert_names(const batch_t *b, const table_t *t)
+{
+    const batch_name_t *name = b->names.item;
+
+    for (size_t i = 0; i < b->names.n; i++, name++) {
+        table_entry_t e = {.name = (const char *)b->text.item + name->text,
+                           .name_len = name->len,
+                           .until = name->until,
+                           .line = name->line,
+                           .except = name->except};
+
+        if (table_insert(t, &e, 1) != 1)
+            return 0;
+    }
+    return 1;
 }
 
 int batch_insert(const batch_t *b, const table_t *t)
 {
-    if (insert_all(b, t, b->v4.n, take_v4) || insert_all(b, t, b->v6.n, take_v6)
-        || insert_all(b, t, b->names.n, take_name))
-        return -1;
-    return 0;
+    return insert_prefixes(b, t) && insert_names(b, t) ? 0 : -1;
 }

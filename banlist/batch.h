@@ -4,34 +4,18 @@
  *
  * A table must know its size before the first entry goes in, and nothing
  * may go into one before it is certain that the file was read whole and
- * unchanged; so entries wait here, packed.
+ * unchanged; so entries wait here, as they will stand in the table.
  *
- * Memory is the process's own (malloc).  One thread.
+ * Memory is the process's own.  One thread.
  */
 #ifndef BANLIST_BATCH_H
 #define BANLIST_BATCH_H
 
 #include "reader.h"
+#include "records.h"
 #include "table.h"
 
 #pragma GCC visibility push(hidden)
-
-typedef struct batch_v4_t {
-    uint32_t address;
-    uint32_t until;
-    uint32_t line;
-    uint8_t plen;
-    uint8_t except;
-} batch_v4_t;
-
-typedef struct batch_v6_t {
-    uint64_t hi;
-    uint64_t lo;
-    uint32_t until;
-    uint32_t line;
-    uint8_t plen;
-    uint8_t except;
-} batch_v6_t;
 
 typedef struct batch_name_t {
     size_t text; /* place in the text */
@@ -48,8 +32,9 @@ typedef struct batch_items_t { /* a vector */
 } batch_items_t;
 
 typedef struct batch_t {
-    batch_items_t v4;
-    batch_items_t v6;
+    const hash_seed_t *seed;
+    records_t prefixes[2][2]; /* [is_ipv6][except] */
+    records_heap_t heap;
     batch_items_t names;
     batch_items_t text;
     table_plan_t plan; /* what is in it; doubles count each time */
@@ -59,13 +44,15 @@ typedef struct batch_t {
     int error;         /* ENOMEM: some were lost; the batch is of no use */
 } batch_t;
 
-void batch_init(batch_t *b, size_t limit);
+/* For a table of this seed, which is not copied. */
+void batch_init(batch_t *b, const hash_seed_t *seed, size_t limit);
 void batch_free(batch_t *b);
 
 /* Errors are noted in b->error and b->over, to be looked at in the end. */
 void batch_add(batch_t *b, const reader_entry_t *e);
 
-/* Inserts all in the order they came.  0, or -1 when the table is full. */
+/* Inserts all; of one prefix or name those that came first go in first.  0,
+ * or -1 when the table is full. */
 int batch_insert(const batch_t *b, const table_t *t);
 
 #pragma GCC visibility pop

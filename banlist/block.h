@@ -83,10 +83,10 @@ static inline uint64_t block_round(uint64_t bytes)
     return (bytes + 7) & ~UINT64_C(7);
 }
 
-/* Which of count, in proportion to the upper bits of the hash. */
-static inline uint32_t block_pick(uint64_t hash, uint32_t count)
+/* Which of count, in proportion to the hash. */
+static inline uint32_t block_pick(uint32_t hash, uint32_t count)
 {
-    return (uint32_t)(((hash >> 32) * count) >> 32);
+    return (uint32_t)((uint64_t)hash * count >> 32);
 }
 
 /* Open addressing: slots for n entries, with room for a quarter more, which

@@ -169,10 +169,11 @@ static void intake_bad(void *ctx, uint64_t line, const char *reason,
     in->bad++;
 }
 
-static void intake_init(intake_t *in, reader_sink_t *sink, size_t limit)
+static void intake_init(intake_t *in, reader_sink_t *sink, const shared_t *s)
 {
-    memset(in, 0, sizeof *in);
-    batch_init(&in->batch, limit);
+    memset(in->bad_line, 0, sizeof in->bad_line);
+    in->bad = 0;
+    batch_init(&in->batch, shared_seed(s), shared_block_size(s));
     sink->ctx = in;
     sink->entry = intake_entry;
     sink->bad = intake_bad;
@@ -385,7 +386,7 @@ static loader_news_e rebuild(loader_t *l, int fd, const source_sign_t *sign,
     int err;
 
     memset(&next, 0, sizeof next);
-    intake_init(&in, &sink, shared_block_size(&l->segment));
+    intake_init(&in, &sink, &l->segment);
     reader_init(&next.place.reader, l->bare_ipv6_plen);
     hash_stream_init(&next.place.hash, shared_seed(&l->segment));
     next.loaded = 1;
@@ -480,7 +481,7 @@ static grown_e read_on(loader_t *l, int fd, const source_sign_t *sign,
     int unchanged; /* -1: the file could not be read to the end it had */
     grown_e grown;
 
-    intake_init(&in, &sink, shared_block_size(&l->segment));
+    intake_init(&in, &sink, &l->segment);
     next.sign = *sign;
     next.same_tick =
         (uint32_t)source_may_share_tick(sign, still_for(l, sign, now));

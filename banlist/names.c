@@ -86,7 +86,8 @@ static void text_put(const view_t *v, uint32_t place, const char *name,
 static word_t *slot_seek(const view_t *v, const char *name, size_t len,
                          uint32_t *meta)
 {
-    uint32_t i = block_pick(hash_text(v->seed, name, len), v->count);
+    uint32_t i =
+        block_pick((uint32_t)(hash_text(v->seed, name, len) >> 32), v->count);
 
     for (uint32_t tries = v->count; tries; tries--) {
         word_t *slot = v->slots + (size_t)i * SLOT_WORDS;

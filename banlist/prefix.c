@@ -486,16 +486,6 @@ size_t prefix_scan(prefix_t *out, int *bare, const char *text)
     return (*bare || more) && !set_length(out, plen) ? len + more : 0;
 }
 
-void prefix_from_ipv4(prefix_t *out, const void *bytes)
-{
-    const unsigned char *b = bytes;
-
-    set_ipv4(out,
-             (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8
-                 | b[3],
-             32);
-}
-
 static uint64_t join_bytes(const unsigned char *b)
 {
     uint64_t value = 0;

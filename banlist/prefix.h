@@ -50,7 +50,18 @@ static inline void prefix_mask(uint64_t *hi, uint64_t *lo, unsigned plen)
 
 /* From an address in network byte order: 4 bytes (as in struct in_addr) or
  * 16 (struct in6_addr).  ::ffff:a.b.c.d becomes the IPv4 address. */
-void prefix_from_ipv4(prefix_t *out, const void *bytes);
+static inline void prefix_from_ipv4(prefix_t *out, const void *bytes)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+
+    uint32_t address = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16
+                       | (uint32_t)b[2] << 8 | b[3];
+
+    out->hi = (uint64_t)address << 32;
+    out->lo = 0;
+    out->plen = 32;
+    out->is_ipv6 = 0;
+}
 void prefix_from_ipv6(prefix_t *out, const void *bytes);
 
 /* Whether every address of inner is one of outer. */

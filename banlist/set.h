@@ -2,22 +2,24 @@
 /*
  * A set of prefixes of one family in a block:
  *
- *     [ filter: 64-bit words ][ slots: open addressing ][ top ]
+ *     [ top, IPv4 alone ][ filter: 64-bit words ][ slots ]
  *
  * A lookup asks which prefix lengths can hold the address and probes the
- * slots for those alone, longest first.  The lengths from one base up to the
- * next (a step) share one filter word, found by the address cut to the base.
- * In it each entry has set three bits for its group (the address cut to the
- * base) and three for itself; so a step costs one load where the group is
- * empty, and an address that is not in the set costs a few loads however many
- * lengths the set has.
+ * slots for those alone, longest first.
  *
- * A large IPv4 set also has a top: for each value of the first 16 bits a word
- * in which bit plen - 1 says that a prefix of this length is there.  Lengths
- * up to 16 it tells exactly; of the longer ones it leaves the few that occur
- * beneath these 16 bits.
+ * TOP.  A word for each value of the first bits of an address, in which bit
+ * plen - 1 says that a prefix of this length is there.  Lengths up to as many
+ * bits it tells exactly; of the longer ones it leaves the few that occur
+ * beneath.  Where the word is 0 that is the answer.
  *
- * A slot is 3 words of 32 bits for IPv4 and 6 for IPv6:
+ * FILTER.  The lengths from one base up to the next (a step) share one word,
+ * found by the address cut to the base.  In it each entry has set three bits
+ * for its group (the address cut to the base) and three for itself; so a step
+ * costs one load where the group is empty, and an address that is not in the
+ * set costs a few loads however many lengths the set has.
+ *
+ * SLOTS.  Open addressing, probed for the lengths that are left, longest
+ * first.  A slot is 3 words of 32 bits for IPv4 and 6 for IPv6:
  *
  *     [ address | marker ] [ until ] [ line << 1 | full ]
  *
@@ -25,6 +27,11 @@
  * and all behind it are 0.  A prefix of full length has no bit left for that,
  * so "full" says it.  Lines count from 1, so an empty slot is one whose last
  * word is 0.
+ *
+ * RECORDS.  What goes in is a slot as it will stand, and behind it the word
+ * of its hash that says where.  Whoever has many of them brings them sorted,
+ * roughly will do, by set_record_part(): then they go into slots that lie
+ * side by side, and the processor's caches hold them.
  *
  * READERS AND THE WRITER.  A slot is written key first and becomes visible by
  * its last word (slot_publish() releases, slot_meta() acquires).  Filter and
@@ -49,11 +56,13 @@ typedef struct set_t { /* in the block; all zero is an empty set of none */
     word_t filter_at;
     word_t filter_mask; /* words in the filter, a power of two, less one */
     word_t slots_at;
-    word_t slots;  /* how many there are */
-    word_t top_at; /* 0: there is no top */
+    word_t slots; /* how many there are */
+    word_t top_at;
+    word_t top_bits; /* of an address that choose a word of the top */
     word_t used;
-    word_t single;           /* of these, of full length */
-    word_t last_end;         /* the latest end: once it is past, none is left */
+    word_t single;   /* of these, of full length */
+    word_t last_end; /* the latest end: once it is past, none is left */
+    word_t unused;
     word64_t lens[SET_LENS]; /* bit i of word w: length 64 * w + i is in */
 } set_t;
 
@@ -69,11 +78,27 @@ uint64_t set_bytes(uint64_t n, int is_ipv6);
 /* Lays an empty one into the zero bytes from the place at on (units). */
 void set_init(set_t *set, uint64_t at, uint64_t n, int is_ipv6);
 
-/* Inserts n entries of the family; one that is there already keeps the later
- * end, with its line.  Returns how many were done: fewer when it is full.
- * Writer only. */
+/* Words of 32 bits in a record. */
+#define SET_RECORD_WORDS(is_ipv6) ((is_ipv6) ? 7 : 4)
+#define SET_RECORD_WORDS_MAX 7
+
+/* Makes a record for all sets of this seed.  line: 1 to 2^31 - 1. */
+void set_record(uint32_t *record, const hash_seed_t *seed, const prefix_t *p,
+                uint32_t until, uint32_t line);
+
+/* Of 2^SET_PART_BITS parts of a set's slots, whatever its size, the one that
+ * the record goes to. */
+#define SET_PART_BITS 6
+static inline unsigned set_record_part(const uint32_t *record, int is_ipv6)
+{
+    return record[SET_RECORD_WORDS(is_ipv6) - 1] >> (32 - SET_PART_BITS);
+}
+
+/* Inserts n records of the family; an entry that is there already keeps the
+ * later end, with its line.  Returns how many were done: fewer when it is
+ * full.  Writer only. */
 size_t set_insert(const block_t *b, set_t *set, int is_ipv6,
-                  const set_entry_t *e, size_t n);
+                  const uint32_t *records, size_t n);
 
 /* Whether any entry can still count: not once the latest end is past. */
 static inline int set_live(set_t *set, int64_t now)
@@ -83,10 +108,15 @@ static inline int set_live(set_t *set, int64_t now)
     return now < last_end || last_end == UINT32_MAX;
 }
 
+/* The lengths that an entry which covers the prefix can have, for set_find();
+ * 0: surely there is none, which is the answer for most clients of most
+ * sites.  Any reader. */
+uint64_t set_lens(const block_t *b, set_t *set, const prefix_t *p);
+
 /* Whether an entry that has not ended by now covers the prefix; the longest
- * one then is *found.  Any reader. */
-int set_find(const block_t *b, set_t *set, const prefix_t *p, int64_t now,
-             set_entry_t *found);
+ * one then is *found.  lens: what set_lens() says, and not 0.  Any reader. */
+int set_find(const block_t *b, set_t *set, const prefix_t *p, uint64_t lens,
+             int64_t now, set_entry_t *found);
 
 #pragma GCC visibility pop
 

@@ -197,15 +197,16 @@ static inline int left_whole(const shared_t *s, uint64_t serial)
 int shared_find(const shared_t *s, const prefix_t *addr, int64_t now,
                 table_match_t *m)
 {
+    const shared_t own = *s;
     table_t t;
     uint64_t serial;
     int found;
 
     do {
-        serial = enter(s, &t);
+        serial = enter(&own, &t);
         m->except = 0;
         found = serial ? table_find(&t, addr, now, m) : 0;
-    } while (!left_whole(s, serial));
+    } while (!left_whole(&own, serial));
     return found;
 }
 

@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-#include "names.h"
-#include "set.h"
-
-typedef struct table_head_t {
-    set_t set[2][2]; /* [is_ipv6][except] */
-    names_t names[2];
-    names_text_t text;
-} table_head_t;
-
 static inline table_head_t *head_of(const table_t *t)
 {
     return t->base;
@@ -62,25 +53,18 @@ void table_init(const table_t *t, const table_plan_t *plan)
 
 /* ---- finding ---- */
 
-static inline int find_prefix(const table_t *t, int except, const prefix_t *p,
-                              int64_t now, table_match_t *m)
+int table_find_in(const table_t *t, int except, const prefix_t *addr,
+                  uint64_t lens, int64_t now, table_match_t *m)
 {
-    set_t *set = &head_of(t)->set[p->is_ipv6][except];
+    set_t *set = &head_of(t)->set[addr->is_ipv6][except];
     set_entry_t found;
 
-    if (!set_live(set, now) || !set_find(t, set, p, now, &found))
+    if (!set_find(t, set, addr, lens, now, &found))
         return 0;
     m->prefix = found.prefix;
     m->until = found.until;
     m->line = found.line;
     return 1;
-}
-
-int table_find(const table_t *t, const prefix_t *addr, int64_t now,
-               table_match_t *m)
-{
-    m->except = find_prefix(t, 1, addr, now, m);
-    return !m->except && find_prefix(t, 0, addr, now, m);
 }
 
 static int find_name(const table_t *t, int except, const char *name, size_t len,
@@ -141,7 +125,14 @@ int table_has_room(const table_t *t, const table_plan_t *plan)
            <= word_get(&head->text.size);
 }
 
-#define AT_ONCE 256
+size_t table_insert_records(const table_t *t, int is_ipv6, int except,
+                            const uint32_t *records, size_t n)
+{
+    return set_insert(t, &head_of(t)->set[is_ipv6][except], is_ipv6, records,
+                      n);
+}
+
+#define AT_ONCE 64
 
 static int same_set(const table_entry_t *a, const table_entry_t *b)
 {
@@ -153,16 +144,15 @@ static int same_set(const table_entry_t *a, const table_entry_t *b)
 static size_t insert_prefixes(const table_t *t, const table_entry_t *e,
                               size_t n, size_t *done)
 {
-    set_t *set = &head_of(t)->set[e->prefix.is_ipv6][e->except];
-    set_entry_t some[AT_ONCE];
+    int is_ipv6 = e->prefix.is_ipv6;
+    uint32_t records[AT_ONCE * SET_RECORD_WORDS_MAX];
     size_t run = 0;
 
     for (; run < n && run < AT_ONCE && same_set(e, e + run); run++) {
-        some[run].prefix = e[run].prefix;
-        some[run].until = e[run].until;
-        some[run].line = e[run].line;
+        set_record(records + run * SET_RECORD_WORDS(is_ipv6), t->seed,
+                   &e[run].prefix, e[run].until, e[run].line);
     }
-    *done += set_insert(t, set, e->prefix.is_ipv6, some, run);
+    *done += table_insert_records(t, is_ipv6, e->except, records, run);
     return run;
 }
 

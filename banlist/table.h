@@ -23,7 +23,9 @@
 #include <stdint.h>
 
 #include "block.h"
+#include "names.h"
 #include "prefix.h"
+#include "set.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -32,6 +34,12 @@
 #define TABLE_NAME_MAX 255
 
 typedef block_t table_t;
+
+typedef struct table_head_t { /* in the block; table.c's own */
+    set_t set[2][2];          /* [is_ipv6][except] */
+    names_t names[2];
+    names_text_t text;
+} table_head_t;
 
 /* What a block must have room for. */
 typedef struct table_plan_t {
@@ -81,6 +89,10 @@ int table_has_room(const table_t *t, const table_plan_t *plan);
  */
 size_t table_insert(const table_t *t, const table_entry_t *e, size_t n);
 
+/* The same for n records (set.h) of prefixes alone, faster. */
+size_t table_insert_records(const table_t *t, int is_ipv6, int except,
+                            const uint32_t *records, size_t n);
+
 /*
  * Whether the list bans the address (a prefix of full length) at the time
  * now, in Unix seconds.  1: banned, by *m.  0: not; m->except says whether
@@ -88,8 +100,8 @@ size_t table_insert(const table_t *t, const table_entry_t *e, size_t n);
  * that has not ended is the one that is told.  Also answers for a shorter
  * prefix: 1 if one entry covers all of it.
  */
-int table_find(const table_t *t, const prefix_t *addr, int64_t now,
-               table_match_t *m);
+static inline int table_find(const table_t *t, const prefix_t *addr,
+                             int64_t now, table_match_t *m);
 
 /* The same for a host name in lower case, without a trailing dot. */
 int table_find_name(const table_t *t, const char *name, size_t len, int64_t now,
@@ -99,6 +111,29 @@ int table_find_name(const table_t *t, const char *name, size_t len, int64_t now,
 int table_has_names(const table_t *t, int except, int64_t now);
 
 void table_counts(const table_t *t, table_counts_t *out);
+
+/* ---- inside ---- */
+
+int table_find_in(const table_t *t, int except, const prefix_t *addr,
+                  uint64_t lens, int64_t now, table_match_t *m);
+
+static inline int table_may_find(const table_t *t, int except,
+                                 const prefix_t *addr, int64_t now,
+                                 table_match_t *m)
+{
+    set_t *set = &((table_head_t *)t->base)->set[addr->is_ipv6][except];
+    uint64_t lens = set_live(set, now) ? set_lens(t, set, addr) : 0;
+
+    return lens && table_find_in(t, except, addr, lens, now, m);
+}
+
+/* In line, as every request comes by here. */
+static inline int table_find(const table_t *t, const prefix_t *addr,
+                             int64_t now, table_match_t *m)
+{
+    m->except = table_may_find(t, 1, addr, now, m);
+    return !m->except && table_may_find(t, 0, addr, now, m);
+}
 
 #pragma GCC visibility pop
 

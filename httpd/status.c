@@ -74,7 +74,7 @@ static void set_headers(request_rec *r, const format_t *format)
                    "default-src 'none'; frame-ancestors 'none'");
 }
 
-static int show(request_rec *r)
+BANLIST_FURTHER static int show(request_rec *r)
 {
     const format_t *format;
     figures_t *f;

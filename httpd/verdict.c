@@ -10,7 +10,7 @@
 
 #include "http_request.h"
 
-int banlist_address(const apr_sockaddr_t *sa, prefix_t *out)
+static inline int address_of(const apr_sockaddr_t *sa, prefix_t *out)
 {
     switch (sa->family) {
     case APR_INET:
@@ -24,6 +24,11 @@ int banlist_address(const apr_sockaddr_t *sa, prefix_t *out)
     default:
         return 0;
     }
+}
+
+int banlist_address(const apr_sockaddr_t *sa, prefix_t *out)
+{
+    return address_of(sa, out);
 }
 
 int banlist_allowed(const banlist_conf_t *conf, const prefix_t *addr,
@@ -45,17 +50,27 @@ int banlist_allowed(const banlist_conf_t *conf, const prefix_t *addr,
     return 0;
 }
 
+static inline int match(const banlist_conf_t *conf, const prefix_t *addr,
+                        int64_t now, banlist_match_t *m)
+{
+    const banlist_list_t *const *list =
+        (const banlist_list_t *const *)(void *)conf->lists->elts;
+
+    for (int left = conf->lists->nelts; left; left--, list++) {
+        if (shared_find(&(*list)->segment, addr, now, &m->entry)) {
+            m->list = *list;
+            m->text = NULL;
+            m->entry.name[0] = '\0';
+            return !banlist_allowed(conf, addr, now);
+        }
+    }
+    return 0;
+}
+
 int banlist_match(const banlist_conf_t *conf, const prefix_t *addr, int64_t now,
                   banlist_match_t *m)
 {
-    for (int i = 0; i < conf->lists->nelts; i++) {
-        m->list = APR_ARRAY_IDX(conf->lists, i, banlist_list_t *);
-        m->text = NULL;
-        m->entry.name[0] = '\0';
-        if (shared_find(&m->list->segment, addr, now, &m->entry))
-            return !banlist_allowed(conf, addr, now);
-    }
-    return 0;
+    return match(conf, addr, now, m);
 }
 
 const char *banlist_match_text(apr_pool_t *p, const banlist_match_t *m)
@@ -149,9 +164,9 @@ static int exempt(request_rec *r, const banlist_conf_t *conf)
 }
 
 /* For a client that is banned: the rest does not pay for this. */
-static const banlist_verdict_t *verdict_make(request_rec *r,
-                                             const banlist_conf_t *conf,
-                                             const banlist_match_t *m)
+BANLIST_FURTHER static const banlist_verdict_t *
+verdict_make(request_rec *r, const banlist_conf_t *conf,
+             const banlist_match_t *m)
 {
     banlist_verdict_t *v = apr_palloc(r->pool, sizeof *v);
 
@@ -174,9 +189,9 @@ const banlist_verdict_t *banlist_verdict_take(request_rec *r)
     int banned;
 
     if (conf->engine == BANLIST_OFF || !conf->lists
-        || !banlist_address(r->useragent_addr, &addr))
+        || !address_of(r->useragent_addr, &addr))
         return NULL;
-    banned = banlist_match(conf, &addr, now, &m);
+    banned = match(conf, &addr, now, &m);
     if (BANLIST_SET(conf->hostnames, 0))
         banned = banlist_hostname_match(r, &addr, now, banned, &m);
     return banned ? verdict_make(r, conf, &m) : NULL;
