@@ -78,6 +78,8 @@ typedef struct view_t { /* a set's parts, their places checked */
     word_t *slots;
     uint32_t filter_mask;
     uint32_t count;
+    word_t *top; /* IPv4 alone */
+    uint32_t top_bits;
 } view_t;
 
 PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6, view_t *v)
@@ -90,6 +92,8 @@ PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6, view_t *v)
     v->count = word_get(&set->slots);
     v->filter = block_at(b, filter_at);
     v->slots = block_at(b, slots_at);
+    v->top = is_ipv6 ? NULL : block_at(b, word_get(&set->top_at));
+    v->top_bits = is_ipv6 ? 0 : word_get(&set->top_bits) & 31;
     return block_has(b, filter_at, (uint64_t)v->filter_mask + 1, 8)
            && block_has(b, slots_at, v->count, slot_words(is_ipv6) * 4);
 }
@@ -294,14 +298,21 @@ static inline uint64_t top_get(const block_t *b, set_t *set, const prefix_t *p)
     return top ? (uint64_t)word_get(top) << 1 : 0;
 }
 
-static void top_mark(const block_t *b, set_t *set, const prefix_t *p)
+/* Writer only: the block is whole. */
+static inline word_t *top_at(const view_t *v, uint32_t address)
+{
+    return v->top + ((uint64_t)address >> (32 - v->top_bits));
+}
+
+static inline void top_mark(const view_t *v, const prefix_t *p)
 {
     uint32_t first = (uint32_t)(p->hi >> 32);
-    word_t *word = top_word(b, set, first);
-    word_t *end = top_word(b, set, first | (UINT32_MAX >> (p->plen - 1) >> 1));
+    word_t *word = top_at(v, first);
+    word_t *end = top_at(v, first | (UINT32_MAX >> (p->plen - 1) >> 1));
 
-    for (; word && word <= end; word++)
+    do
         word_or(word, UINT32_C(1) << (p->plen - 1));
+    while (++word <= end);
 }
 
 /* ---- finding ---- */
@@ -524,8 +535,8 @@ typedef struct aim_t { /* where a record goes */
     uint64_t group; /* hash of the filter word */
 } aim_t;
 
-PER_FAMILY void aim(const block_t *b, set_t *set, const view_t *v,
-                    const uint32_t *record, int is_ipv6, aim_t *a)
+PER_FAMILY void aim(const view_t *v, const uint32_t *record, int is_ipv6,
+                    aim_t *a)
 {
     uint32_t hash = record[SET_RECORD_WORDS(is_ipv6) - 1];
 
@@ -535,7 +546,7 @@ PER_FAMILY void aim(const block_t *b, set_t *set, const view_t *v,
     __builtin_prefetch(slot_first(v, hash, is_ipv6), 1);
     __builtin_prefetch(group_word(v, a->group), 1);
     if (!is_ipv6)
-        __builtin_prefetch(top_word(b, set, (uint32_t)(a->prefix.hi >> 32)), 1);
+        __builtin_prefetch(top_at(v, (uint32_t)(a->prefix.hi >> 32)), 1);
 }
 
 typedef struct sums_t { /* of a set, while entries go in */
@@ -545,9 +556,8 @@ typedef struct sums_t { /* of a set, while entries go in */
     uint64_t lens[SET_LENS];
 } sums_t;
 
-PER_FAMILY int insert(const block_t *b, set_t *set, const view_t *v,
-                      const uint32_t *record, const aim_t *a, int is_ipv6,
-                      sums_t *sums)
+PER_FAMILY int insert(const view_t *v, const uint32_t *record, const aim_t *a,
+                      int is_ipv6, sums_t *sums)
 {
     const prefix_t *p = &a->prefix;
     uint32_t hash = record[SET_RECORD_WORDS(is_ipv6) - 1];
@@ -566,33 +576,31 @@ PER_FAMILY int insert(const block_t *b, set_t *set, const view_t *v,
         sums->used++;
         sums->single += full;
         sums->lens[p->plen / 64] |= UINT64_C(1) << p->plen % 64;
-        word64_or(group_word(v, a->group),
-                  three_bits(a->group)
-                      | filter_bits(v->seed, p->hi, p->lo, p->plen, is_ipv6));
+        if (is_ipv6 || p->plen > v->top_bits)
+            filter_mark(v, a->group, p, is_ipv6);
         if (!is_ipv6)
-            top_mark(b, set, p);
+            top_mark(v, p);
     }
     if (sums->last_end < until)
         sums->last_end = until;
     return 1;
 }
 
-PER_FAMILY size_t insert_all(const block_t *b, set_t *set, const view_t *v,
-                             const uint32_t *records, size_t n, int is_ipv6,
-                             sums_t *sums)
+PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records, size_t n,
+                             int is_ipv6, sums_t *sums)
 {
     const size_t words = SET_RECORD_WORDS(is_ipv6);
     aim_t aims[AHEAD]; /* of the next records, in a ring */
 
     for (size_t i = 0; i < n && i < AHEAD; i++)
-        aim(b, set, v, records + i * words, is_ipv6, aims + i);
+        aim(v, records + i * words, is_ipv6, aims + i);
     for (size_t i = 0; i < n; i++) {
         aim_t *a = aims + i % AHEAD;
 
-        if (!insert(b, set, v, records + i * words, a, is_ipv6, sums))
+        if (!insert(v, records + i * words, a, is_ipv6, sums))
             return i;
         if (i + AHEAD < n)
-            aim(b, set, v, records + (i + AHEAD) * words, is_ipv6, a);
+            aim(v, records + (i + AHEAD) * words, is_ipv6, a);
     }
     return n;
 }
@@ -609,8 +617,8 @@ size_t set_insert(const block_t *b, set_t *set, int is_ipv6,
 
     if (!view_of(b, set, is_ipv6, &v))
         return 0;
-    done = is_ipv6 ? insert_all(b, set, &v, records, n, 1, &sums)
-                   : insert_all(b, set, &v, records, n, 0, &sums);
+    done = is_ipv6 ? insert_all(&v, records, n, 1, &sums)
+                   : insert_all(&v, records, n, 0, &sums);
     for (unsigned i = 0; i < SET_LENS; i++)
         word64_or(&set->lens[i], sums.lens[i]);
     word_set(&set->used, sums.used);

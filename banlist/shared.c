@@ -12,7 +12,7 @@
 #include <sys/random.h>
 #endif
 
-#define MAGIC UINT64_C(0x62616e6c69737401) /* "banlist", layout version 1 */
+#define MAGIC UINT64_C(0x62616e6c69737402) /* "banlist", layout version 2 */
 #define PAGE ((size_t)4096)
 #define LINE 64 /* bytes of a cache line, or of two halves of one */
 
