@@ -16,9 +16,10 @@
 #define SETTLE (50 * MS)
 /* ...and one that somebody is heard to be at, after this. */
 #define SETTLE_HEARD (500 * MS)
-/* One that was moved here is written to no more after two ticks of the file
- * system's clock. */
-#define SETTLE_MOVED (8 * MS)
+/* Of one whose writer has closed it, or that was moved here, the last write
+ * was the last after two ticks of the file system's clock: within one tick
+ * another writer's would look like it. */
+#define SETTLE_DONE (8 * MS)
 /* Nobody holds a list up for longer than this by never closing it... */
 #define SETTLE_MAX LOADER_SECOND
 /* ...nor, while it is heard to be shorter than it was, than this. */
@@ -534,16 +535,15 @@ static grown_e grow(loader_t *l, int fd, const source_sign_t *sign,
 
 /* How long the file must have been still, as far as is heard of whoever wrote
  * it.  One that was moved here is written to no more if it was moved after it
- * was written, which within one tick of a clock cannot be told. */
+ * was written. */
 static int64_t settle_time(const loader_t *l, const source_sign_t *sign)
 {
     int is_done = !source_newer(sign, l->closed_at);
 
-    if (is_done
-        && (l->heard_close || (l->heard_moved && sign->mtime < sign->ctime)))
+    if (is_done && l->heard_moved && sign->mtime < sign->ctime)
         return 0;
-    if (is_done && l->heard_moved)
-        return SETTLE_MOVED;
+    if (is_done && (l->heard_close || l->heard_moved))
+        return SETTLE_DONE;
     if (l->deaf)
         return SETTLE;
     if (l->heard_open && sign->size < l->progress->sign.size)
@@ -634,7 +634,7 @@ static int wants_inside(const loader_t *l, const source_sign_t *sign,
     const progress_t *p = l->progress;
 
     if (!p->loaded || p->unsure || !source_sign_same(sign, &p->sign)
-        || p->bare_ipv6_plen != l->bare_ipv6_plen)
+        || p->bare_ipv6_plen != l->bare_ipv6_plen || l->unsettled)
         return 1;
     if (p->same_tick && (hints & (LOADER_CHANGED | LOADER_DEAF)))
         return 1;

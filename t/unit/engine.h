@@ -55,6 +55,9 @@ static int engine_look(engine_t *en)
 
     loader_clock(&now);
     loader_look(en->loader, &now, LOADER_CHANGED | LOADER_CLOSED, NULL);
+    now.mono += LOADER_SECOND; /* what was waited for, if anything */
+    now.wall += LOADER_SECOND;
+    loader_look(en->loader, &now, 0, NULL);
     shared_report(&en->segment, &en->report);
     return en->report.state == SHARED_LOADED;
 }

@@ -99,7 +99,7 @@ static void succeed(int bare_ipv6_plen)
 }
 
 /* A look so many nanoseconds from now. */
-static loader_news_e look_at(unsigned hints, int64_t later)
+static loader_news_e look_once(unsigned hints, int64_t later)
 {
     loader_clock_t now;
     loader_news_e news;
@@ -110,6 +110,22 @@ static loader_news_e look_at(unsigned hints, int64_t later)
     news = loader_look(loader, &now, hints, &trouble_ended);
     shared_report(&segment, &report);
     return news;
+}
+
+/* A look, and where it says that another is due within two ticks of a clock
+ * that one too, as the loader process does. */
+static loader_news_e look_at(unsigned hints, int64_t later)
+{
+    loader_news_e news = look_once(hints, later);
+    struct timespec t = {0, 9 * SECOND / 1000};
+    loader_clock_t now;
+
+    loader_clock(&now);
+    if (news != LOADER_NOTHING
+        || loader_due(loader) > now.mono + later + SECOND / 100)
+        return news;
+    nanosleep(&t, NULL);
+    return look_once(0, later);
 }
 
 static loader_news_e look(void)

@@ -182,6 +182,8 @@ static void clock_set_back(void)
     look(LOADER_CHANGED | LOADER_OPEN);
     ok(is_banned("192.0.2.3"), "two hours forward: a rewrite is waited for");
     look(LOADER_CHANGED | LOADER_CLOSED);
+    pass(10 * MS);
+    look(0);
     ok(is_banned("192.0.2.4") && !is_banned("192.0.2.3"),
        "and seen when it is done");
     end();
@@ -211,7 +213,9 @@ static void stopped_half_way(void)
     ok(is_banned("192.0.2.7"), "one that is as long as before counts sooner");
     write_aged("192.0.2.1 -\n192.0.2.3 -\n", 0);
     look(LOADER_CHANGED | LOADER_CLOSED);
-    ok(is_banned("192.0.2.3"), "one that is closed counts at once");
+    pass(10 * MS);
+    look(0);
+    ok(is_banned("192.0.2.3"), "one that is closed counts two ticks later");
     now.heard -= 50 * MS;
     write_aged("", 0);
     look(LOADER_CHANGED | LOADER_CLOSED);
@@ -236,6 +240,29 @@ static void move_in(const char *text)
     } while (sign.mtime != sign.ctime);
     pass(SECOND);
     now.wall = now.heard = sign.ctime + MS;
+}
+
+/* A close is heard, and before the next look somebody opens the file anew. */
+static void closed_in_one_tick(void)
+{
+    begin();
+    write_aged("192.0.2.1 -\n", SECOND);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    write_aged("192.0.2.2 -\n", MS);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    ok(is_banned("192.0.2.1"), "closed in the tick of its last write: "
+                               "that may be the next writer's");
+    ok(loader_due(loader) - now.mono <= 10 * MS, "wait for two ticks");
+    pass(4 * MS);
+    write_aged("192.0.2.2 -\n192.0.2.1 -\n", 0);
+    look(LOADER_CHANGED | LOADER_OPEN);
+    pass(20 * MS);
+    look(0);
+    ok(is_banned("192.0.2.1") && !is_banned("192.0.2.2"), "it was");
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    ok(is_banned("192.0.2.1") && is_banned("192.0.2.2"),
+       "closed some time after it: all of it counts at once");
+    end();
 }
 
 static void moved_in_one_tick(void)
@@ -393,6 +420,7 @@ int main(void)
     time_from_the_future();
     clock_set_back();
     stopped_half_way();
+    closed_in_one_tick();
     moved_in_one_tick();
     reading_that_kills();
     bad_lines_counted_once();
