@@ -18,7 +18,7 @@
  *
  * WHAT STANDS FOR WHAT
  *   Reader    banlist/shared.c: shared_find enter left_whole
- *             banlist/set.c: find slot_seek slot_meta slot_has
+ *             banlist/set.c: set_lens set_find slot_seek slot_meta slot_has
  *   spare     banlist/shared.c: shared_spare free_block
  *   publish   banlist/shared.c: shared_publish free_block
  *   insert    banlist/set.c: set_insert insert slot_publish
