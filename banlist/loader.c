@@ -69,6 +69,8 @@ struct loader_t {
     attempt_t *attempt;   /* and so is this */
     shared_report_t report;
     int bare_ipv6_plen;
+    loader_listen_t *listen;
+    void *listen_ctx;
     int deaf;        /* nothing is heard at all */
     int unheard;     /* nothing was heard yet: somebody may write */
     int heard_open;  /* the last thing heard is that somebody writes... */
@@ -533,6 +535,15 @@ static grown_e grow(loader_t *l, int fd, const source_sign_t *sign,
 
 /* ---- looking ---- */
 
+/* Whether a file that was moved here was written to where it is: that goes
+ * unheard until it is watched. */
+static int written_since(const char *path, const source_sign_t *sign)
+{
+    int64_t renamed_at = source_renamed_at(path);
+
+    return renamed_at >= 0 && sign->mtime > renamed_at + SETTLE_DONE;
+}
+
 /* How long the file must have been still, as far as is heard of whoever wrote
  * it.  One that was moved here is written to no more if it was moved after it
  * was written. */
@@ -542,6 +553,8 @@ static int64_t settle_time(const loader_t *l, const source_sign_t *sign)
 
     if (is_done && l->heard_moved && sign->mtime < sign->ctime)
         return 0;
+    if (l->heard_moved && written_since(l->path, sign))
+        return SETTLE_HEARD;
     if (is_done && (l->heard_close || l->heard_moved))
         return SETTLE_DONE;
     if (l->deaf)
@@ -561,7 +574,11 @@ static int settled(loader_t *l, const source_sign_t *sign,
     int64_t settle = settle_time(l, sign);
     int64_t at_most = settle > SETTLE_MAX ? settle : SETTLE_MAX;
 
-    if (!l->progress->loaded || still >= settle) {
+    if (!l->progress->loaded)
+        return 1;
+    if (l->listen && l->listen(l->listen_ctx))
+        still = settle;
+    else if (still >= settle) {
         l->heard_open = l->unheard = 0;
         return 1;
     }
@@ -737,6 +754,12 @@ loader_t *loader_create(const char *path, const shared_t *s, int bare_ipv6_plen)
     l->unheard = 1;
     shared_report(s, &l->report);
     return l;
+}
+
+void loader_listen(loader_t *l, loader_listen_t *listen, void *ctx)
+{
+    l->listen = listen;
+    l->listen_ctx = ctx;
 }
 
 void loader_destroy(loader_t *l)

@@ -82,6 +82,13 @@ loader_t *loader_create(const char *path, const shared_t *s,
                         int bare_ipv6_plen);
 void loader_destroy(loader_t *l);
 
+/* How the loader asks whether more has been heard of the file since it was
+ * told at loader_look(): before a file is taken for what its writer wanted,
+ * what was seen of it must not be the next writer's.  If so, the hints are
+ * for the next look, which is due at once.  Without, it trusts the hints. */
+typedef int loader_listen_t(void *ctx);
+void loader_listen(loader_t *l, loader_listen_t *listen, void *ctx);
+
 /* On LOADER_LOADED *trouble_ended says whether trouble ended with it; may be
  * NULL. */
 loader_news_e loader_look(loader_t *l, const loader_clock_t *now,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -61,6 +62,19 @@ int source_may_share_tick(const source_sign_t *sign, int64_t still)
         sign->mtime % SOURCE_SECOND == 0 && sign->ctime % SOURCE_SECOND == 0;
 
     return still < (whole_seconds ? SAME_SECOND : SAME_TICK);
+}
+
+int64_t source_renamed_at(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX];
+    struct stat st;
+
+    if (!slash || (size_t)(slash - path) + 2 > sizeof directory)
+        return -1;
+    memcpy(directory, path, (size_t)(slash - path) + 1);
+    directory[slash - path + 1] = '\0';
+    return stat(directory, &st) == 0 ? nanoseconds(&st.st_mtim) : -1;
 }
 
 int source_unchanged(int fd, const source_sign_t *sign)

@@ -54,6 +54,10 @@ source_kind_e source_stat(const char *path, source_sign_t *sign, int *error);
 source_kind_e source_open(const char *path, int *fd, source_sign_t *sign,
                           int *error);
 
+/* When a name was last put into or taken out of the directory that path is
+ * in, on the same clock; -1: it cannot be told. */
+int64_t source_renamed_at(const char *path);
+
 /* Whether the open file is still as *sign says. */
 int source_unchanged(int fd, const source_sign_t *sign);
 

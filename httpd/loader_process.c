@@ -133,6 +133,7 @@ static int64_t processor_time(void)
 /* ---- the loop ---- */
 
 typedef struct job_t { /* one list */
+    struct work_t *work;
     const banlist_list_t *list;
     loader_t *loader;
     watch_file_t watch;
@@ -248,6 +249,20 @@ static void tell(work_t *w, job_t *job, loader_news_e news, int recovered)
     if (news == LOADER_TROUBLE)
         tell_trouble(w, job, &r);
     job->state = r.state;
+}
+
+/* Takes what notices there are by now; whether one is of the job's file. */
+static int heard_more(void *ctx)
+{
+    job_t *job = ctx;
+    loader_clock_t now;
+
+    if (!job->work->watch)
+        return 0;
+    watch_wait(job->work->watch, 0);
+    loader_clock(&now);
+    job->work->heard_at = now.wall;
+    return job->watch.hints != 0;
 }
 
 static void look(work_t *w, job_t *job)
@@ -576,6 +591,8 @@ static void work_init(work_t *w, server_rec *s)
                                     job->list->bare_ipv6_plen);
         if (!job->loader)
             _exit(1);
+        job->work = w;
+        loader_listen(job->loader, heard_more, job);
         watch_add(w->watch, &job->watch, job->list->path);
         w->jobs++;
     }

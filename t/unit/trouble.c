@@ -265,6 +265,67 @@ static void closed_in_one_tick(void)
     end();
 }
 
+static int more_heard;
+
+static int heard_more(void *ctx)
+{
+    (void)ctx;
+    return more_heard;
+}
+
+/* What is seen of a file is older than what was heard of it last. */
+static void heard_meanwhile(void)
+{
+    begin();
+    loader_listen(loader, heard_more, NULL);
+    write_aged("192.0.2.1 -\n", SECOND);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    write_aged("192.0.2.2 -\n", 0);
+    look(LOADER_CHANGED | LOADER_OPEN);
+    pass(SECOND / 10);
+    more_heard = 1;
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    ok(is_banned("192.0.2.1"), "another writer is heard before it is read");
+    ok(loader_due(loader) <= now.mono, "looked at again at once");
+    more_heard = 0;
+    look(LOADER_CHANGED | LOADER_OPEN);
+    ok(is_banned("192.0.2.1"), "and waited for");
+    more_heard = 1;
+    for (int i = 0; i < 6; i++) {
+        pass(SECOND);
+        look(LOADER_CHANGED | LOADER_OPEN);
+    }
+    ok(!is_banned("192.0.2.1"), "but not for ever");
+    end();
+}
+
+/* Moved here, and written to before anybody watched it. */
+static void moved_and_written(void)
+{
+    struct timespec ticks = {0, 30 * MS};
+    source_sign_t sign;
+    int error;
+
+    begin();
+    write_aged("192.0.2.1 -\n", SECOND);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    move_in("192.0.2.2 -\n192.0.2.3 -\n");
+    nanosleep(&ticks, NULL);
+    put("192.0.2.2 -\n", O_TRUNC);
+    source_stat(path, &sign, &error);
+    now.wall = now.heard = sign.ctime + MS;
+    look(LOADER_CHANGED | LOADER_MOVED);
+    pass(100 * MS);
+    look(0);
+    ok(is_banned("192.0.2.1"), "moved here and written to since: "
+                               "the writer may be at it");
+    pass(500 * MS);
+    look(0);
+    ok(is_banned("192.0.2.2") && !is_banned("192.0.2.1"),
+       "but for half a second");
+    end();
+}
+
 static void moved_in_one_tick(void)
 {
     struct timespec ticks = {0, 30 * MS};
@@ -422,6 +483,8 @@ int main(void)
     stopped_half_way();
     closed_in_one_tick();
     moved_in_one_tick();
+    heard_meanwhile();
+    moved_and_written();
     reading_that_kills();
     bad_lines_counted_once();
     killed_before_it_reports();
