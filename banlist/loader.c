@@ -9,21 +9,10 @@
 #include <unistd.h>
 
 #include "batch.h"
+#include "settle.h"
 #include "source.h"
 
 #define MS (LOADER_SECOND / 1000)
-/* A rewrite in place, of which no close was heard, is over after this. */
-#define SETTLE (50 * MS)
-/* ...and one that somebody is heard to be at, after this. */
-#define SETTLE_HEARD (500 * MS)
-/* Of one whose writer has closed it, or that was moved here, the last write
- * was the last after two ticks of the file system's clock: within one tick
- * another writer's would look like it. */
-#define SETTLE_DONE (8 * MS)
-/* Nobody holds a list up for longer than this by never closing it... */
-#define SETTLE_MAX LOADER_SECOND
-/* ...nor, while it is heard to be shorter than it was, than this. */
-#define SETTLE_SHORT (5 * LOADER_SECOND)
 /* A file by which so many loaders died is left alone for a minute, and once
  * it has changed for a few seconds. */
 #define DEATHS_MAX 3
@@ -68,20 +57,8 @@ struct loader_t {
     progress_t *progress; /* in the segment */
     attempt_t *attempt;   /* and so is this */
     shared_report_t report;
+    settle_t settle;
     int bare_ipv6_plen;
-    loader_listen_t *listen;
-    void *listen_ctx;
-    int deaf;        /* nothing is heard at all */
-    int unheard;     /* nothing was heard yet: somebody may write */
-    int heard_open;  /* the last thing heard is that somebody writes... */
-    int heard_close; /* ...or has closed, and when, on the wall clock */
-    int heard_moved; /* ...or that it came from elsewhere */
-    int64_t closed_at;
-    source_sign_t seen;   /* the file's, at the last look... */
-    int64_t seen_at;      /* ...the first time that it was this */
-    int64_t seen_not_yet; /* ...and the last time that it was not, or 0 */
-    int64_t looked_at;
-    int64_t unsettled; /* when a rewrite in place was first seen, or 0 */
     int64_t due;
     source_sign_t refused; /* of a file that did not fit: not tried again */
 };
@@ -99,32 +76,6 @@ void loader_clock(loader_clock_t *now)
     now->mono = clock_read(CLOCK_MONOTONIC);
     now->wall = clock_read(CLOCK_REALTIME);
     now->heard = now->wall;
-}
-
-/* How long the file has been still.  Its own times are on a clock that is
- * not ours, or that was set; what we have watched ourselves counts too. */
-static int64_t still_for(const loader_t *l, const source_sign_t *sign,
-                         const loader_clock_t *now)
-{
-    int64_t by_file = source_still_for(sign, now->wall);
-    int64_t by_us =
-        source_sign_same(sign, &l->seen) ? now->mono - l->seen_at : 0;
-    int64_t at_most = now->mono - l->seen_not_yet;
-
-    if (l->seen_not_yet && by_file > at_most)
-        by_file = at_most;
-    return by_file > by_us ? by_file : by_us;
-}
-
-static void see(loader_t *l, const source_sign_t *sign,
-                const loader_clock_t *now)
-{
-    if (!source_sign_same(sign, &l->seen)) {
-        l->seen = *sign;
-        l->seen_at = now->mono;
-        l->seen_not_yet = l->looked_at;
-    }
-    l->looked_at = now->mono;
 }
 
 /* ---- what is read ---- */
@@ -201,7 +152,7 @@ static loader_news_e trouble(loader_t *l, shared_state_e state, int error,
 {
     int known = l->report.state == state && l->report.error == error;
 
-    l->unsettled = 0;
+    settle_end(&l->settle);
     report_state(l, state, error, now);
     return known ? LOADER_NOTHING : LOADER_TROUBLE;
 }
@@ -212,8 +163,8 @@ static loader_news_e well(loader_t *l, const loader_clock_t *now,
 {
     int recovered = l->report.state != SHARED_LOADED;
 
-    l->unsettled = 0;
-    l->heard_close = 0; /* of what is in force now */
+    settle_end(&l->settle);
+    l->settle.heard_close = 0; /* of what is in force now */
     if (recovered || news == LOADER_LOADED)
         report_state(l, SHARED_LOADED, 0, now);
     return recovered && news == LOADER_NOTHING ? LOADER_RECOVERED : news;
@@ -344,7 +295,7 @@ static void tail_due(loader_t *l, const progress_t *p,
                      const loader_clock_t *now)
 {
     if (p->place.tail && !p->tail_counted) {
-        int64_t still = still_for(l, &p->sign, now);
+        int64_t still = settle_still_for(&l->settle, &p->sign, now);
 
         l->due =
             now->mono + (still < LOADER_STILL ? LOADER_STILL - still : 0) + MS;
@@ -397,11 +348,12 @@ static loader_news_e rebuild(loader_t *l, int fd, const source_sign_t *sign,
     next.sign = *sign;
     err = source_read_lines(fd, l->buffer, (uint64_t)sign->size, &sink,
                             &next.place);
-    if (!err && next.place.tail && still_for(l, sign, now) >= LOADER_STILL)
+    if (!err && next.place.tail
+        && settle_still_for(&l->settle, sign, now) >= LOADER_STILL)
         take_tail(l, &in, &sink, &next);
     next.entries = in.batch.entries;
-    next.same_tick =
-        (uint32_t)source_may_share_tick(sign, still_for(l, sign, now));
+    next.same_tick = (uint32_t)source_may_share_tick(
+        sign, settle_still_for(&l->settle, sign, now));
     if (err && err != ESTALE)
         news = trouble(l, SHARED_UNREADABLE, err, now);
     else if (err || !read_whole(l, fd, &next))
@@ -486,8 +438,8 @@ static grown_e read_on(loader_t *l, int fd, const source_sign_t *sign,
 
     intake_init(&in, &sink, &l->segment);
     next.sign = *sign;
-    next.same_tick =
-        (uint32_t)source_may_share_tick(sign, still_for(l, sign, now));
+    next.same_tick = (uint32_t)source_may_share_tick(
+        sign, settle_still_for(&l->settle, sign, now));
     unchanged = source_read_lines(fd, l->buffer, (uint64_t)sign->size, &sink,
                                   &next.place)
                     ? -1
@@ -502,7 +454,7 @@ static grown_e read_on(loader_t *l, int fd, const source_sign_t *sign,
         if (next.place.bytes != l->progress->place.bytes)
             drop_tail(&next);
         if (unchanged && next.place.tail && !next.tail_counted
-            && still_for(l, sign, now) >= LOADER_STILL)
+            && settle_still_for(&l->settle, sign, now) >= LOADER_STILL)
             take_tail(l, &in, &sink, &next);
         if (!new_in(&in, l->progress, &next)) {
             unsure_begin(l->progress);
@@ -534,63 +486,6 @@ static grown_e grow(loader_t *l, int fd, const source_sign_t *sign,
 }
 
 /* ---- looking ---- */
-
-/* Whether a file that was moved here was written to where it is: that goes
- * unheard until it is watched. */
-static int written_since(const char *path, const source_sign_t *sign)
-{
-    int64_t renamed_at = source_renamed_at(path);
-
-    return renamed_at >= 0 && sign->mtime > renamed_at + SETTLE_DONE;
-}
-
-/* How long the file must have been still, as far as is heard of whoever wrote
- * it.  One that was moved here is written to no more if it was moved after it
- * was written. */
-static int64_t settle_time(const loader_t *l, const source_sign_t *sign)
-{
-    int is_done = !source_newer(sign, l->closed_at);
-
-    if (is_done && l->heard_moved && sign->mtime < sign->ctime)
-        return 0;
-    if (l->heard_moved && written_since(l->path, sign))
-        return SETTLE_HEARD;
-    if (is_done && (l->heard_close || l->heard_moved))
-        return SETTLE_DONE;
-    if (l->deaf)
-        return SETTLE;
-    if (l->heard_open && sign->size < l->progress->sign.size)
-        return SETTLE_SHORT;
-    return l->heard_open || l->unheard || sign->size == 0 ? SETTLE_HEARD
-                                                          : SETTLE;
-}
-
-/* Whether a file that has to be read anew may be: not while somebody is
- * filling it again, for what is there then is no list of theirs. */
-static int settled(loader_t *l, const source_sign_t *sign,
-                   const loader_clock_t *now)
-{
-    int64_t still = still_for(l, sign, now);
-    int64_t settle = settle_time(l, sign);
-    int64_t at_most = settle > SETTLE_MAX ? settle : SETTLE_MAX;
-
-    if (!l->progress->loaded)
-        return 1;
-    if (l->listen && l->listen(l->listen_ctx))
-        still = settle;
-    else if (still >= settle) {
-        l->heard_open = l->unheard = 0;
-        return 1;
-    }
-    if (!l->unsettled)
-        l->unsettled = now->mono;
-    if (now->mono - l->unsettled >= at_most)
-        return 1;
-    l->due = now->mono + settle - still;
-    if (l->due > l->unsettled + at_most)
-        l->due = l->unsettled + at_most;
-    return 0;
-}
 
 /* Notes that reading begins, so that the next loader sees it if this one
  * dies of it.  0 when so many did that the file is left alone for a while. */
@@ -633,7 +528,9 @@ static loader_news_e look_inside(loader_t *l, int fd, const source_sign_t *sign,
         news = look_again(l, now);
         break;
     case GROWN_NOT:
-        if (!settled(l, sign, now))
+        if (l->progress->loaded
+            && !settle_is_settled(&l->settle, l->path, sign,
+                                  l->progress->sign.size, now, &l->due))
             break;
         news = rebuild(l, fd, sign, now);
         if (news == LOADER_LOADED)
@@ -651,28 +548,12 @@ static int wants_inside(const loader_t *l, const source_sign_t *sign,
     const progress_t *p = l->progress;
 
     if (!p->loaded || p->unsure || !source_sign_same(sign, &p->sign)
-        || p->bare_ipv6_plen != l->bare_ipv6_plen || l->unsettled)
+        || p->bare_ipv6_plen != l->bare_ipv6_plen || l->settle.unsettled)
         return 1;
     if (p->same_tick && (hints & (LOADER_CHANGED | LOADER_DEAF)))
         return 1;
     return p->place.tail && !p->tail_counted
-           && still_for(l, sign, now) >= LOADER_STILL;
-}
-
-static void hear(loader_t *l, unsigned hints, int64_t heard_at)
-{
-    l->deaf = (hints & LOADER_DEAF) != 0;
-    if (hints & (LOADER_CHANGED | LOADER_OPEN))
-        l->heard_close = l->heard_moved = 0;
-    if (hints & LOADER_OPEN)
-        l->heard_open = 1;
-    if (hints & (LOADER_MOVED | LOADER_CLOSED)) {
-        l->heard_open = l->unheard = 0;
-        l->heard_moved = !(hints & LOADER_CLOSED);
-        l->closed_at = heard_at;
-    }
-    if (hints & LOADER_CLOSED)
-        l->heard_close = 1;
+           && settle_still_for(&l->settle, sign, now) >= LOADER_STILL;
 }
 
 static shared_state_e state_of(source_kind_e kind)
@@ -699,10 +580,10 @@ loader_news_e loader_look(loader_t *l, const loader_clock_t *now,
     loader_news_e news;
 
     l->due = LOADER_NEVER;
-    hear(l, hints, now->heard);
+    settle_hear(&l->settle, hints, now->heard);
     kind = source_stat(l->path, &sign, &error);
     if (kind == SOURCE_FILE)
-        see(l, &sign, now);
+        settle_see(&l->settle, &sign, now);
     if (kind == SOURCE_FILE && !wants_inside(l, &sign, now, hints)) {
         news = well(l, now, LOADER_NOTHING);
         tail_due(l, l->progress, now);
@@ -751,15 +632,15 @@ loader_t *loader_create(const char *path, const shared_t *s, int bare_ipv6_plen)
     l->attempt = &kept->attempt;
     l->bare_ipv6_plen = bare_ipv6_plen;
     l->due = LOADER_NEVER;
-    l->unheard = 1;
+    l->settle.unheard = 1;
     shared_report(s, &l->report);
     return l;
 }
 
 void loader_listen(loader_t *l, loader_listen_t *listen, void *ctx)
 {
-    l->listen = listen;
-    l->listen_ctx = ctx;
+    l->settle.listen = listen;
+    l->settle.listen_ctx = ctx;
 }
 
 void loader_destroy(loader_t *l)

@@ -36,35 +36,17 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "notice.h"
 #include "reader.h"
 #include "shared.h"
 
 #pragma GCC visibility push(hidden)
 
-#define LOADER_SECOND INT64_C(1000000000)
-#define LOADER_STILL LOADER_SECOND
-#define LOADER_NEVER INT64_MAX
-
 /* In a report, the error of SHARED_UNREADABLE: one loader after the other
  * died while it read the file, so it is left alone for a while. */
 #define LOADER_DIED ECANCELED
 
-typedef struct loader_clock_t { /* nanoseconds */
-    int64_t mono;               /* CLOCK_MONOTONIC */
-    int64_t wall;               /* CLOCK_REALTIME */
-    int64_t heard; /* the same, when the kernel's notices were taken */
-} loader_clock_t;
-
 void loader_clock(loader_clock_t *now);
-
-/* What the kernel said of the file since the last look. */
-#define LOADER_CHANGED 1u /* somebody wrote, or the name is another file */
-#define LOADER_CLOSED 2u  /* and whoever did has closed it since */
-#define LOADER_DEAF 4u    /* the kernel would not say: rely on looking */
-#define LOADER_OPEN 8u    /* somebody wrote, and has not closed it */
-#define LOADER_MOVED                                                           \
-    16u /* another file has come under the name, and what
-                           * was done to it since was not heard */
 
 typedef enum loader_news_e {
     LOADER_NOTHING,  /* as it was, or not ready yet */
@@ -82,11 +64,7 @@ loader_t *loader_create(const char *path, const shared_t *s,
                         int bare_ipv6_plen);
 void loader_destroy(loader_t *l);
 
-/* How the loader asks whether more has been heard of the file since it was
- * told at loader_look(): before a file is taken for what its writer wanted,
- * what was seen of it must not be the next writer's.  If so, the hints are
- * for the next look, which is due at once.  Without, it trusts the hints. */
-typedef int loader_listen_t(void *ctx);
+/* How it asks, before it reads a file anew.  Without, it trusts the hints. */
 void loader_listen(loader_t *l, loader_listen_t *listen, void *ctx);
 
 /* On LOADER_LOADED *trouble_ended says whether trouble ended with it; may be

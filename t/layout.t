@@ -27,7 +27,10 @@ my %ENGINE = (
     batch  => [qw(reader records table prefix hash)],
     shared => [qw(table block prefix hash)],
     source => [qw(reader prefix hash)],
-    loader => [qw(shared source reader batch table prefix hash)],
+    notice => [],
+    settle => [qw(notice source)],
+    loader => [qw(notice settle shared source reader batch table prefix
+        hash)],
 );
 
 # What a room of httpd/ may include, besides its own header,
