@@ -15,14 +15,19 @@
 /* ...nor, while it is heard to be shorter than it was, than this. */
 #define SETTLE_SHORT (5 * LOADER_SECOND)
 
+static int64_t still_by_us(const settle_t *s, const source_sign_t *sign,
+                           const loader_clock_t *now)
+{
+    return source_sign_same(sign, &s->seen) ? now->mono - s->seen_at : 0;
+}
+
 /* How long the file has been still.  Its own times are on a clock that is
  * not ours, or that was set; what we have watched ourselves counts too. */
 int64_t settle_still_for(const settle_t *s, const source_sign_t *sign,
                          const loader_clock_t *now)
 {
     int64_t by_file = source_still_for(sign, now->wall);
-    int64_t by_us =
-        source_sign_same(sign, &s->seen) ? now->mono - s->seen_at : 0;
+    int64_t by_us = still_by_us(s, sign, now);
     int64_t at_most = now->mono - s->seen_not_yet;
 
     if (s->seen_not_yet && by_file > at_most)
@@ -95,6 +100,9 @@ int settle_is_settled(settle_t *s, const char *path, const source_sign_t *sign,
     int64_t settle = settle_time(s, path, sign, before);
     int64_t at_most = settle > SETTLE_MAX ? settle : SETTLE_MAX;
 
+    /* A file that is being truncated is short before its time is new. */
+    if (sign->size < before && !s->heard_close && !s->heard_moved)
+        still = still_by_us(s, sign, now);
     if (s->listen && s->listen(s->listen_ctx)) {
         still = settle;
     }

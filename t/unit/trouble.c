@@ -299,6 +299,24 @@ static void heard_meanwhile(void)
     end();
 }
 
+/* Within truncate() a file may be short already and its time still old. */
+static void short_and_old(void)
+{
+    begin();
+    write_aged("192.0.2.1 -\n192.0.2.2 -\n", 20 * SECOND);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    pass(20 * SECOND);
+    write_aged("", 10 * SECOND);
+    pass(20 * SECOND);
+    look(LOADER_CHANGED);
+    ok(is_banned("192.0.2.1"), "shorter than before, with an old time: "
+                               "its time is yet to be set");
+    pass(600 * MS);
+    look(0);
+    ok(!is_banned("192.0.2.1"), "unless it stays so");
+    end();
+}
+
 /* Moved here, and written to before anybody watched it. */
 static void moved_and_written(void)
 {
@@ -484,6 +502,7 @@ int main(void)
     closed_in_one_tick();
     moved_in_one_tick();
     heard_meanwhile();
+    short_and_old();
     moved_and_written();
     reading_that_kills();
     bad_lines_counted_once();
