@@ -518,6 +518,7 @@ static void tell_start(const work_t *w, const loader_clock_t *start)
 {
     uint64_t entries = 0;
     int troubled = 0;
+    char trouble[40] = "";
     loader_clock_t now;
     shared_report_t r;
 
@@ -526,14 +527,17 @@ static void tell_start(const work_t *w, const loader_clock_t *start)
         entries += r.entries;
         troubled += r.state != SHARED_LOADED;
     }
+    if (troubled) {
+        apr_snprintf(trouble, sizeof trouble, ", trouble with %d of them",
+                     troubled);
+    }
     loader_clock(&now);
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, w->server,
                  "BL0003: banlist: %d list%s, %" APR_UINT64_T_FMT
-                 " %s in force after %" APR_INT64_T_FMT " ms, trouble with %d "
-                 "of them",
+                 " %s in force after %" APR_INT64_T_FMT " ms%s",
                  w->jobs, w->jobs == 1 ? "" : "s", entries,
                  entries == 1 ? "entry" : "entries",
-                 (now.mono - start->mono) / MS, troubled);
+                 (now.mono - start->mono) / MS, trouble);
 }
 
 static void fill_budgets(work_t *w, const loader_clock_t *now)

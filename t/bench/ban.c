@@ -4,10 +4,13 @@
  * process refuses its client.
  *
  * Opens the connections first (a prefork child serves one alone, so that they
- * are as many processes) and then, TIMES times, runs COMMAND with the next
- * address in $IP, beginning with the FIRSTth, and asks on all connections in
- * its name until each has answered 403.  COMMAND is for sh; ">>FILE" instead
- * appends "ADDRESS -" itself, with one write.
+ * are as many processes).  Then another process runs COMMAND for sh, TIMES
+ * times, one after the other without a pause as fail2ban does it, each with the
+ * next address in $IP, beginning with the FIRSTth; while this one asks on all
+ * connections in the name of one after the other until each has answered 403.
+ *
+ * ">>FILE" as the COMMAND appends "ADDRESS -" with one write instead, and only
+ * when the one before is refused.
  *
  * Prints the milliseconds of each from the end of COMMAND to the last 403.
  */
@@ -18,6 +21,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -90,22 +94,35 @@ static void append(const char *path, const char *client)
     close(fd);
 }
 
-static void run(const char *command, const char *client)
+static void name_of(char *client, uint32_t i)
 {
-    if (strncmp(command, ">>", 2) == 0) {
-        append(command + 2, client);
-        return;
-    }
-    setenv("IP", client, 1);
-    if (system(command) != 0)
-        fail("ban: the command failed");
+    struct in_addr a = {htonl(entry_ipv4(i))};
+
+    inet_ntop(AF_INET, &a, client, INET_ADDRSTRLEN);
 }
 
-static double wait_all(const char *client, int connections)
+/* Runs all commands; written[i]: when the ith ended. */
+static void write_all(const char *command, uint32_t first, uint32_t times,
+                      _Atomic double *written)
+{
+    char client[INET_ADDRSTRLEN];
+
+    for (uint32_t i = 0; i < times; i++) {
+        name_of(client, first + i);
+        setenv("IP", client, 1);
+        if (system(command) != 0)
+            fail("ban: the command failed");
+        written[i] = now_ms();
+    }
+    _exit(0);
+}
+
+/* From start, until all connections refuse the client. */
+static double wait_all(const char *client, int connections, double start,
+                       long pause)
 {
     /* Asking without a pause would take the loader's processor away. */
-    static const struct timespec rest = {0, 100000};
-    double start = now_ms();
+    const struct timespec rest = {0, pause};
 
     for (int i = 0; i < connections; i++) {
         while (ask(fds[i], client) != 403) {
@@ -122,24 +139,46 @@ static double wait_all(const char *client, int connections)
 int main(int argc, char **argv)
 {
     int connections = argc == 6 ? atoi(argv[2]) : 0;
-    uint32_t first;
+    char client[INET_ADDRSTRLEN];
+    uint32_t first, times;
+    _Atomic double *written;
+    pid_t writer;
 
     if (connections < 1 || connections > 1024) {
         fputs("usage: ban PORT CONNECTIONS TIMES FIRST COMMAND\n", stderr);
         return 2;
     }
     first = (uint32_t)strtoul(argv[4], NULL, 10);
+    times = (uint32_t)strtoul(argv[3], NULL, 10);
     for (int i = 0; i < connections; i++) {
         fds[i] = connected(atoi(argv[1]));
         ask(fds[i], "192.0.2.1");
     }
-    for (uint32_t i = 0; i < (uint32_t)atoi(argv[3]); i++) {
-        struct in_addr a = {htonl(entry_ipv4(first + i))};
-        char client[INET_ADDRSTRLEN];
+    if (strncmp(argv[5], ">>", 2) == 0) {
+        for (uint32_t i = 0; i < times; i++) {
+            name_of(client, first + i);
+            append(argv[5] + 2, client);
+            printf("%.3f\n", wait_all(client, connections, now_ms(), 100000));
+        }
+        return fflush(stdout) != 0;
+    }
+    written = mmap(NULL, times * sizeof *written, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    writer = written == MAP_FAILED ? -1 : fork();
+    if (writer < 0)
+        fail("ban");
+    if (!writer)
+        write_all(argv[5], first, times, written);
+    for (uint32_t i = 0; i < times; i++) {
+        static const struct timespec rest = {0, 1000000};
 
-        inet_ntop(AF_INET, &a, client, sizeof client);
-        run(argv[5], client);
-        printf("%.3f\n", wait_all(client, connections));
+        name_of(client, first + i);
+        while (written[i] == 0) {
+            if (waitpid(writer, NULL, WNOHANG) != 0 && written[i] == 0)
+                fail("ban: the writer ended");
+            nanosleep(&rest, NULL);
+        }
+        printf("%.3f\n", wait_all(client, connections, written[i], 2000000));
     }
     return fflush(stdout) != 0;
 }
