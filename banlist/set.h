@@ -60,9 +60,8 @@ typedef struct set_t { /* in the block; all zero is an empty set of none */
     word_t top_at;
     word_t top_bits; /* of an address that choose a word of the top */
     word_t used;
-    word_t single;   /* of these, of full length */
-    word_t last_end; /* the latest end: once it is past, none is left */
-    word_t unused;
+    word_t single;           /* of these, of full length */
+    word_t last_end;         /* the latest end: once it is past, none is left */
     word64_t lens[SET_LENS]; /* bit i of word w: length 64 * w + i is in */
 } set_t;
 
