@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "prefix.h"
+#include "scan.h"
 
 #define NOT_AN_ADDRESS "not an address"
 #define FOUR_OCTETS "an IPv4 address has four octets"
@@ -234,19 +235,11 @@ static int is_mapped(const prefix_t *p)
     return !p->hi && p->lo >> 32 == 0xffff;
 }
 
-static void set_ipv4(prefix_t *out, uint32_t ipv4, unsigned plen)
-{
-    out->hi = (uint64_t)ipv4 << 32;
-    out->lo = 0;
-    out->plen = (uint8_t)plen;
-    out->is_ipv6 = 0;
-}
-
 /* Gives *out, an address in hi and lo, its length and its true family. */
 static const char *set_length(prefix_t *out, unsigned plen)
 {
     if (out->is_ipv6 && is_mapped(out) && plen >= 96) {
-        set_ipv4(out, (uint32_t)out->lo, plen - 96);
+        prefix_set_ipv4(out, (uint32_t)out->lo, plen - 96);
     }
     else {
         out->plen = (uint8_t)plen;
@@ -322,7 +315,7 @@ static const char *read_address(cursor_t *in, prefix_t *out)
     out->is_ipv6 = looks_like_ipv6(in);
     if (!out->is_ipv6) {
         reason = read_ipv4(in, &ipv4);
-        set_ipv4(out, ipv4, 32);
+        prefix_set_ipv4(out, ipv4, 32);
         return reason;
     }
     if (*in->p == '[') {
@@ -351,69 +344,6 @@ const char *prefix_parse(prefix_t *out, int *bare, const char *text, size_t len)
         *bare = !slash;
     }
     return reason ? reason : set_length(out, plen);
-}
-
-static inline uint32_t load32(const char *text)
-{
-    const unsigned char *b = (const unsigned char *)text;
-
-    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16
-           | (uint32_t)b[3] << 24;
-}
-
-/* Bit i: text[i] is no decimal digit.  Eight bytes at once; none can carry
- * into the next, as their highest bits are put aside. */
-static inline uint64_t non_digits(const char *text)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t bytes = load32(text) | (uint64_t)load32(text + 4) << 32;
-    uint64_t value = bytes ^ ones * '0';
-    uint64_t over_9 = (value & ones * 0x7f) + ones * (0x80 - 10);
-    uint64_t highest = (value | over_9) & ones * 0x80;
-
-    return (highest >> 7) * UINT64_C(0x0102040810204080) >> 56;
-}
-
-typedef struct octets_t {
-    const char *text; /* of the first one */
-    const char *p;    /* where the next one begins */
-    uint64_t stops;   /* bit i: an octet can end at text[i] */
-    uint32_t ipv4;
-    unsigned too_big; /* over 255: one of them was */
-} octets_t;
-
-/* Takes an octet of which it is known ahead where it ends: nothing branches
- * by its length, as guessing that wrong would cost more than all else. */
-static inline int take_octet(octets_t *o)
-{
-    /* the least value of so many digits, where no 0 leads */
-    static const unsigned least[32] = {
-        [0] = 1000, [1] = 0, [2] = 10, [3] = 100, [4 ... 31] = 1000};
-    const char *end = o->text + __builtin_ctzll(o->stops);
-    unsigned len = (unsigned)(end - o->p);
-    uint32_t last = (load32(o->p) ^ 0x30303030) << (32 - 8 * len) % 32;
-    unsigned value =
-        (last >> 24) + (last >> 16 & 255) * 10 + (last >> 8 & 255) * 100;
-
-    o->stops &= o->stops - 1;
-    o->ipv4 = o->ipv4 << 8 | value;
-    o->too_big |= value;
-    o->p = end + 1;
-    return value >= least[len];
-}
-
-static size_t scan_ipv4(prefix_t *out, const char *text, uint64_t stops)
-{
-    /* the last bits are there to be found, too far behind for an octet */
-    octets_t o = {text, text, stops | 0xf0000000, 0, 0};
-
-    if (!take_octet(&o) || o.p[-1] != '.' || !take_octet(&o) || o.p[-1] != '.'
-        || !take_octet(&o) || o.p[-1] != '.' || !take_octet(&o)
-        || o.too_big > 255) {
-        return 0;
-    }
-    set_ipv4(out, o.ipv4, 32);
-    return (size_t)(o.p - 1 - text);
 }
 
 static inline const char *scan_group(const char *p, uint16_t *group)
@@ -469,21 +399,27 @@ static size_t scan_length(const char *text, unsigned *plen)
     return len;
 }
 
-size_t prefix_scan(prefix_t *out, int *bare, const char *text)
+/* With the length behind it, if there is one. */
+static size_t scan_behind(prefix_t *out, int bare, const char *text, size_t len)
 {
-    uint64_t stops = non_digits(text) | non_digits(text + 8) << 8;
-    unsigned plen;
-    size_t len, more;
+    unsigned plen = prefix_plen_max(out->is_ipv6);
+    size_t more = bare ? 0 : scan_length(text + len, &plen);
 
-    out->is_ipv6 = !stops || text[__builtin_ctzll(stops)] != '.';
-    len = out->is_ipv6 ? scan_ipv6(out, text) : scan_ipv4(out, text, stops);
-    *bare = text[len] != '/';
-    if (!len || (*bare && !out->is_ipv6)) {
-        return len;
+    return (bare || more) && !set_length(out, plen) ? len + more : 0;
+}
+
+size_t scan_further(prefix_t *out, int *bare, const char *text, uint32_t ipv4,
+                    size_t len)
+{
+    out->is_ipv6 = !len;
+    if (len) {
+        prefix_set_ipv4(out, ipv4, 32);
     }
-    plen = prefix_plen_max(out->is_ipv6);
-    more = *bare ? 0 : scan_length(text + len, &plen);
-    return (*bare || more) && !set_length(out, plen) ? len + more : 0;
+    else {
+        len = scan_ipv6(out, text);
+    }
+    *bare = text[len] != '/';
+    return len ? scan_behind(out, *bare, text, len) : 0;
 }
 
 static uint64_t join_bytes(const unsigned char *b)
@@ -506,7 +442,7 @@ void prefix_from_ipv6(prefix_t *out, const void *bytes)
     out->plen = 128;
     out->is_ipv6 = 1;
     if (is_mapped(out)) {
-        set_ipv4(out, (uint32_t)out->lo, 32);
+        prefix_set_ipv4(out, (uint32_t)out->lo, 32);
     }
 }
 

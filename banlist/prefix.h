@@ -48,19 +48,27 @@ static inline void prefix_mask(uint64_t *hi, uint64_t *lo, unsigned plen)
     }
 }
 
+/* An IPv4 address in the byte order of the machine, of which plen bits count
+ * and the others are 0. */
+static inline void prefix_set_ipv4(prefix_t *out, uint32_t address,
+                                   unsigned plen)
+{
+    out->hi = (uint64_t)address << 32;
+    out->lo = 0;
+    out->plen = (uint8_t)plen;
+    out->is_ipv6 = 0;
+}
+
 /* From an address in network byte order: 4 bytes (as in struct in_addr) or
  * 16 (struct in6_addr).  ::ffff:a.b.c.d becomes the IPv4 address. */
 static inline void prefix_from_ipv4(prefix_t *out, const void *bytes)
 {
     const unsigned char *b = (const unsigned char *)bytes;
 
-    uint32_t address = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16
-                       | (uint32_t)b[2] << 8 | b[3];
-
-    out->hi = (uint64_t)address << 32;
-    out->lo = 0;
-    out->plen = 32;
-    out->is_ipv6 = 0;
+    prefix_set_ipv4(out,
+                    (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16
+                        | (uint32_t)b[2] << 8 | b[3],
+                    32);
 }
 void prefix_from_ipv6(prefix_t *out, const void *bytes);
 
@@ -78,16 +86,6 @@ int prefix_covers(const prefix_t *outer, const prefix_t *inner);
  */
 const char *prefix_parse(prefix_t *out, int *bare, const char *text,
                          size_t len);
-
-/*
- * Reads what prefix_parse() would, from the front of a text of unknown length
- * of which PREFIX_TEXT_MAX bytes can be read, and returns how many bytes it
- * has.  Fast, and only for the usual ways to write it: 0 (with *out and *bare
- * undefined) where prefix_parse() must look, be it to say why not.  Whether
- * it ends there is the caller's to judge by the next byte: "192.0.2.7" is
- * also the front of "192.0.2.7-192.0.2.9" and "192.0.2.7.example.net".
- */
-size_t prefix_scan(prefix_t *out, int *bare, const char *text);
 
 /*
  * The prefixes that make up first..last (both single addresses of the same

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "reader.h"
+#include "scan.h"
 
 #define UNTIL_DIGITS_MAX 18 /* fits int64_t */
 #define NAME_MAX_BYTES 253  /* without a leading dot */
@@ -579,7 +580,7 @@ static const char *plain_line(const reader_t *r, reader_entry_t *e,
     const char *start = p;
     int bare;
 
-    p += prefix_scan(&e->prefix, &bare, p);
+    p += scan_prefix(&e->prefix, &bare, p);
     if (p == start) {
         return NULL;
     }

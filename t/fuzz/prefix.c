@@ -6,7 +6,7 @@
  *
  * An input is a kind and the text, or a kind and two addresses.
  */
-#include "banlist/prefix.h"
+#include "banlist/scan.h"
 #include "fuzz.h"
 #include "t/unit/tap.h"
 
@@ -162,7 +162,7 @@ static void try_scan(const uint8_t *data, size_t size)
 
     memcpy(text, data, size < sizeof(text) ? size : sizeof(text));
     guarded = guard_copy(text, sizeof(text));
-    len = prefix_scan(&fast, &fast_bare, guarded);
+    len = scan_prefix(&fast, &fast_bare, guarded);
     REQUIRE(len <= sizeof(text));
     if (!len)
         return;

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "banlist/prefix.h"
+#include "banlist/scan.h"
 #include "tap.h"
 
 #define SEED 20240229u
@@ -628,7 +629,7 @@ static void test_ranges_ipv6(void)
     is_int(got.count, 254, "is handed over piece by piece");
 }
 
-/* Whether prefix_scan() reads from the front of text what prefix_parse()
+/* Whether scan_prefix() reads from the front of text what prefix_parse()
  * does; *len: how much of it. */
 static int scans_alike(const char *text, size_t *len)
 {
@@ -639,7 +640,7 @@ static int scans_alike(const char *text, size_t *len)
 
     memset(room, '1', sizeof(room));
     memcpy(room, text, strlen(text) + 1);
-    *len = prefix_scan(&scanned, &bare, guard_copy(room, PREFIX_TEXT_MAX));
+    *len = scan_prefix(&scanned, &bare, guard_copy(room, PREFIX_TEXT_MAX));
     if (!*len) {
         return 1;
     }
@@ -666,7 +667,7 @@ static void test_scan(void)
         random_prefix(&p);
         prefix_format(text, &p);
         whole += scans_alike(text, &len) && len == strlen(text);
-        whole += *text == ':'; /* rare: not read by prefix_scan() */
+        whole += *text == ':'; /* rare: not read by scan_prefix() */
         for (k = (int)(random32() % 3); k >= 0; --k) {
             text[random32() % (strlen(text) + 1)] =
                 bytes[random32() % (sizeof(bytes) - 1)];
