@@ -77,7 +77,7 @@ static inline void *more(batch_t *b, batch_items_t *v, size_t n, size_t size)
 }
 
 /* Room for a record at the end of its part.  0 if there is none. */
-static int grow_part(batch_t *b, records_part_t *part, int is_ipv6)
+static int grow_part(batch_t *b, records_part_t *part, unsigned words)
 {
     if (b->over || b->error)
         return 0;
@@ -89,7 +89,7 @@ static int grow_part(batch_t *b, records_part_t *part, int is_ipv6)
             return 0;
         }
     }
-    records_part_grow(part, &b->heap, is_ipv6);
+    records_part_grow(part, &b->heap, words);
     return 1;
 }
 
@@ -106,21 +106,43 @@ static uint32_t line_of(const reader_entry_t *e)
     return e->line < TABLE_LINE_MAX ? (uint32_t)e->line : TABLE_LINE_MAX;
 }
 
+/* How far ahead of its next record the memory of a part is fetched: by the
+ * time that as many have gone into this one of the parts, it is there. */
+#define FETCH (64 / sizeof(uint32_t))
+
+PER_FAMILY void add_kind(batch_t *b, const reader_entry_t *e, int is_ipv6,
+                         int has_end)
+{
+    const unsigned words = slot_record_words(is_ipv6, has_end);
+    records_part_t *part = b->prefixes[is_ipv6][e->except][has_end].part
+                           + set_part(b->seed, &e->prefix);
+
+    if (part->next == part->end && !grow_part(b, part, words))
+        return;
+    slot_record(part->next, &e->prefix, is_ipv6, line_of(e), has_end,
+                end_of(e));
+    part->next += words;
+    __builtin_prefetch(part->next + FETCH, 1);
+}
+
 static void add_prefix(batch_t *b, const reader_entry_t *e)
 {
-    int is_ipv6 = e->prefix.is_ipv6;
-    unsigned words = SET_RECORD_WORDS(is_ipv6);
-    uint32_t record[SET_RECORD_WORDS_MAX];
-    records_part_t *part = b->prefixes[is_ipv6][e->except].part;
+    const int is_ipv6 = e->prefix.is_ipv6;
 
     b->plan.prefixes[is_ipv6][e->except]++;
-    set_record(record, b->seed, &e->prefix, end_of(e), line_of(e));
-    part += set_record_part(record, is_ipv6);
-    if (part->next == part->end && !grow_part(b, part, is_ipv6))
-        return;
-    for (unsigned i = 0; i < words; i++)
-        part->next[i] = record[i];
-    part->next += words;
+    if (end_of(e) != TABLE_FOREVER) {
+        b->plan.ends[is_ipv6][e->except]++;
+        if (is_ipv6)
+            add_kind(b, e, 1, 1);
+        else
+            add_kind(b, e, 0, 1);
+    }
+    else if (is_ipv6) {
+        add_kind(b, e, 1, 0);
+    }
+    else {
+        add_kind(b, e, 0, 0);
+    }
 }
 
 static void add_name(batch_t *b, const reader_entry_t *e)
@@ -147,30 +169,20 @@ void batch_add(batch_t *b, const reader_entry_t *e)
         add_prefix(b, e);
 }
 
-typedef struct goal_t { /* where records go */
-    const table_t *table;
-    int is_ipv6;
-    int except;
-} goal_t;
-
 static size_t insert_records(void *ctx, const uint32_t *records, size_t n)
 {
-    const goal_t *goal = ctx;
-
-    return table_insert_records(goal->table, goal->is_ipv6, goal->except,
-                                records, n);
+    return table_insert_records(ctx, records, n);
 }
 
 static int insert_prefixes(const batch_t *b, const table_t *t)
 {
-    for (int six = 0; six < 2; six++) {
-        for (int except = 0; except < 2; except++) {
-            goal_t goal = {t, six, except};
+    for (int i = 0; i < 8; i++) {
+        table_goal_t goal = {t, i / 4, i / 2 % 2, i % 2};
 
-            if (!records_each(&b->prefixes[six][except], six, insert_records,
-                              &goal))
-                return 0;
-        }
+        if (!records_each(&b->prefixes[goal.is_ipv6][goal.except][goal.has_end],
+                          slot_record_words(goal.is_ipv6, goal.has_end),
+                          insert_records, &goal))
+            return 0;
     }
     return 1;
 }

@@ -33,7 +33,7 @@ typedef struct batch_items_t { /* a vector */
 
 typedef struct batch_t {
     const hash_seed_t *seed;
-    records_t prefixes[2][2]; /* [is_ipv6][except] */
+    records_t prefixes[2][2][2]; /* [is_ipv6][except][has_end] */
     records_heap_t heap;
     batch_items_t names;
     batch_items_t text;

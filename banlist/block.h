@@ -49,21 +49,20 @@ static inline uint64_t word64_get(word64_t *w)
     return atomic_load_explicit(w, memory_order_acquire);
 }
 
-/* One writer: what it reads here nobody else has changed. */
+/* One writer: what it reads here nobody else has changed.  It stores what was
+ * there already too: a branch on that is one that nobody can predict. */
 static inline void word64_or(word64_t *w, uint64_t bits)
 {
     uint64_t old = atomic_load_explicit(w, memory_order_relaxed);
 
-    if ((old & bits) != bits)
-        atomic_store_explicit(w, old | bits, memory_order_release);
+    atomic_store_explicit(w, old | bits, memory_order_release);
 }
 
 static inline void word_or(word_t *w, uint32_t bits)
 {
     uint32_t old = atomic_load_explicit(w, memory_order_relaxed);
 
-    if ((old & bits) != bits)
-        atomic_store_explicit(w, old | bits, memory_order_release);
+    atomic_store_explicit(w, old | bits, memory_order_release);
 }
 
 static inline void *block_at(const block_t *b, uint32_t units)

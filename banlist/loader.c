@@ -205,6 +205,7 @@ static void report_load(loader_t *l, const table_t *t, const intake_t *in,
     r->entries = p->entries;
     r->needed = 0;
     r->needed_entries = 0;
+    r->memory = table_memory(t);
     table_counts(t, &r->counts);
     shared_set_report(&l->segment, r);
 }
@@ -312,7 +313,7 @@ static loader_news_e build(loader_t *l, intake_t *in, progress_t *next,
     if (in->batch.over || !bytes || bytes > shared_block_size(&l->segment))
         return too_big(l, in, &next->sign, start);
     err = in->batch.error ? in->batch.error
-                          : shared_spare(&l->segment, bytes, &t);
+                          : shared_spare(&l->segment, &in->batch.plan, &t);
     if (err) {
         l->due = start->mono + LOADER_SECOND;
         return trouble(l, SHARED_UNREADABLE, err, start);
@@ -323,7 +324,6 @@ static loader_news_e build(loader_t *l, intake_t *in, progress_t *next,
     unsure_begin(l->progress);
     shared_publish(&l->segment);
     progress_set(l->progress, next);
-    l->report.memory = bytes;
     report_load(l, &t, in, SHARED_FULL, start);
     unsure_end(l->progress);
     return LOADER_LOADED;
@@ -396,8 +396,8 @@ static int append(loader_t *l, const intake_t *in, progress_t *next,
 {
     table_t t;
 
-    if (in->batch.over || in->batch.error || !shared_current(&l->segment, &t)
-        || !table_has_room(&t, &in->batch.plan))
+    if (in->batch.over || in->batch.error
+        || shared_current(&l->segment, &in->batch.plan, &t) != 0)
         return 0;
     unsure_begin(l->progress);
     if (batch_insert(&in->batch, &t) != 0)

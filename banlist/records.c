@@ -65,13 +65,13 @@ void records_heap_free(records_heap_t *heap)
     heap->last_size = 0;
 }
 
-static size_t chunk_records(int is_ipv6)
+static size_t chunk_records(unsigned words)
 {
-    return sizeof(((chunk_t *)NULL)->words) / sizeof(uint32_t)
-           / SET_RECORD_WORDS(is_ipv6);
+    return sizeof(((chunk_t *)NULL)->words) / sizeof(uint32_t) / words;
 }
 
-void records_part_grow(records_part_t *part, records_heap_t *heap, int is_ipv6)
+void records_part_grow(records_part_t *part, records_heap_t *heap,
+                       unsigned words)
 {
     chunk_t *chunk = (chunk_t *)(void *)heap->free;
 
@@ -83,10 +83,10 @@ void records_part_grow(records_part_t *part, records_heap_t *heap, int is_ipv6)
         part->first = chunk;
     part->last = chunk;
     part->next = chunk->words;
-    part->end = part->next + chunk_records(is_ipv6) * SET_RECORD_WORDS(is_ipv6);
+    part->end = part->next + chunk_records(words) * words;
 }
 
-int records_each(const records_t *r, int is_ipv6,
+int records_each(const records_t *r, unsigned words,
                  size_t (*take)(void *ctx, const uint32_t *records, size_t n),
                  void *ctx)
 {
@@ -94,9 +94,9 @@ int records_each(const records_t *r, int is_ipv6,
         const records_part_t *part = r->part + i;
 
         for (chunk_t *chunk = part->first; chunk; chunk = chunk->next) {
-            size_t n = chunk == part->last ? (size_t)(part->next - chunk->words)
-                                                 / SET_RECORD_WORDS(is_ipv6)
-                                           : chunk_records(is_ipv6);
+            size_t n = chunk == part->last
+                           ? (size_t)(part->next - chunk->words) / words
+                           : chunk_records(words);
 
             if (take(ctx, chunk->words, n) < n)
                 return 0;

@@ -33,7 +33,7 @@ typedef struct records_part_t {
     struct records_chunk_t *last;
 } records_part_t;
 
-typedef struct records_t { /* of one family; all zero: none */
+typedef struct records_t { /* all of as many words; all zero: none */
     records_part_t part[RECORDS_PARTS];
 } records_t;
 
@@ -44,12 +44,14 @@ int records_heap_is_used_up(const records_heap_t *heap);
 int records_heap_grow(records_heap_t *heap);
 void records_heap_free(records_heap_t *heap);
 
-/* A chunk for this part from the heap, which must not be used up. */
-void records_part_grow(records_part_t *part, records_heap_t *heap, int is_ipv6);
+/* A chunk for this part of records of so many words, from the heap, which must
+ * not be used up. */
+void records_part_grow(records_part_t *part, records_heap_t *heap,
+                       unsigned words);
 
 /* Hands over all records, part after part, some at a time; take() returns how
  * many of n it took.  Whether it took all. */
-int records_each(const records_t *r, int is_ipv6,
+int records_each(const records_t *r, unsigned words,
                  size_t (*take)(void *ctx, const uint32_t *records, size_t n),
                  void *ctx);
 

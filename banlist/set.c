@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "set.h"
 
-/* What differs between the families is a constant to the compiler: a function
- * that takes is_ipv6 is inlined into the public ones, which call it once for
- * each family. */
-#define PER_FAMILY static inline __attribute__((always_inline))
-
 /* Kept out of line, so that the way of most requests saves no registers for
  * it. */
 #define FURTHER static __attribute__((noinline))
@@ -15,14 +10,9 @@
 
 /* ---- layout ---- */
 
-static inline size_t slot_words(int is_ipv6)
-{
-    return is_ipv6 ? 6 : 3;
-}
-
 static uint64_t slot_bytes(uint64_t n, int is_ipv6)
 {
-    return block_round(block_slots(n) * slot_words(is_ipv6) * 4);
+    return block_round(block_slots(n) * slot_words(is_ipv6) * sizeof(word_t));
 }
 
 /* At least 16 filter bits an entry; for IPv6, which has more lengths in use
@@ -59,7 +49,13 @@ uint64_t set_bytes(uint64_t n, int is_ipv6)
            + slot_bytes(n, is_ipv6);
 }
 
-void set_init(set_t *set, uint64_t at, uint64_t n, int is_ipv6)
+uint64_t set_ends_bytes(uint64_t n)
+{
+    return block_round(block_slots(n) * sizeof(word_t));
+}
+
+void set_init(set_t *set, uint64_t at, uint64_t ends_at, uint64_t n,
+              int is_ipv6)
 {
     uint64_t filter_at = at + top_bytes(n, is_ipv6) / 8;
     uint64_t slots_at = filter_at + filter_words(n, is_ipv6);
@@ -70,10 +66,13 @@ void set_init(set_t *set, uint64_t at, uint64_t n, int is_ipv6)
     word_set(&set->filter_mask, (uint32_t)(filter_words(n, is_ipv6) - 1));
     word_set(&set->slots_at, (uint32_t)slots_at);
     word_set(&set->slots, (uint32_t)block_slots(n));
+    word_set(&set->ends_at, (uint32_t)ends_at);
 }
 
 typedef struct view_t { /* a set's parts, their places checked */
+    const block_t *block;
     const hash_seed_t *seed;
+    set_t *set;
     word64_t *filter;
     word_t *slots;
     uint32_t filter_mask;
@@ -87,7 +86,9 @@ PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6, view_t *v)
     uint32_t filter_at = word_get(&set->filter_at);
     uint32_t slots_at = word_get(&set->slots_at);
 
+    v->block = b;
     v->seed = b->seed;
+    v->set = set;
     v->filter_mask = word_get(&set->filter_mask);
     v->count = word_get(&set->slots);
     v->filter = block_at(b, filter_at);
@@ -100,109 +101,88 @@ PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6, view_t *v)
 
 /* ---- slots ---- */
 
-PER_FAMILY unsigned key_words(int is_ipv6)
+PER_FAMILY word_t *slot_at(const view_t *v, uint32_t i, int is_ipv6)
 {
-    return is_ipv6 ? 4 : 1;
-}
-
-/* What a slot holds of a prefix, in as many words of key.  Returns what the
- * last word of the slot says of it. */
-PER_FAMILY uint32_t key_make(uint32_t *key, const prefix_t *p, int is_ipv6)
-{
-    uint64_t hi = p->hi, lo = p->lo;
-    uint32_t full = p->plen == prefix_plen_max(is_ipv6);
-
-    if (p->plen < 64)
-        hi |= full ? 0 : UINT64_C(1) << (63 - p->plen);
-    else if (!full)
-        lo |= UINT64_C(1) << (127 - p->plen);
-    key[0] = (uint32_t)(hi >> 32);
-    if (is_ipv6) {
-        key[1] = (uint32_t)hi;
-        key[2] = (uint32_t)(lo >> 32);
-        key[3] = (uint32_t)lo;
-    }
-    return full;
-}
-
-/* The prefix again, of which the key was made. */
-PER_FAMILY void key_read(const uint32_t *key, uint32_t full, int is_ipv6,
-                         prefix_t *p)
-{
-    p->hi = (uint64_t)key[0] << 32 | (is_ipv6 ? key[1] : 0);
-    p->lo = is_ipv6 ? (uint64_t)key[2] << 32 | key[3] : 0;
-    p->is_ipv6 = (uint8_t)is_ipv6;
-    if (full) {
-        p->plen = (uint8_t)prefix_plen_max(is_ipv6);
-    }
-    else if (p->lo) {
-        p->plen = (uint8_t)(127 - __builtin_ctzll(p->lo));
-        p->lo &= p->lo - 1;
-    }
-    else {
-        p->plen = (uint8_t)(63 - __builtin_ctzll(p->hi));
-        p->hi &= p->hi - 1;
-    }
+    return v->slots + (size_t)i * slot_words(is_ipv6);
 }
 
 PER_FAMILY uint32_t slot_meta(word_t *slot, int is_ipv6)
 {
     /* acquires what slot_publish() wrote */
-    return word_get(slot + key_words(is_ipv6) + 1);
+    return word_get(slot + slot_key_words(is_ipv6));
 }
 
 PER_FAMILY int slot_has(word_t *slot, uint32_t meta, const uint32_t *key,
                         uint32_t full, int is_ipv6)
 {
-    for (unsigned i = 0; i < key_words(is_ipv6); i++) {
+    for (unsigned i = 0; i < slot_key_words(is_ipv6); i++) {
         if (word_get(slot + i) != key[i])
             return 0;
     }
     return (meta & 1) == full;
 }
 
-/* Key and end first, the word that makes it a slot in use last. */
-PER_FAMILY void slot_publish(word_t *slot, const uint32_t *record, int is_ipv6)
+/* The word of a slot's end; NULL where it would not be in the block. */
+static inline word_t *slot_end(const view_t *v, uint32_t at)
 {
+    uint32_t ends_at = word_get(&v->set->ends_at);
+
+    return block_has(v->block, ends_at, (uint64_t)at + 1, sizeof(word_t))
+               ? (word_t *)block_at(v->block, ends_at) + at
+               : NULL;
+}
+
+/* The end and the key first, the word that makes it a slot in use last. */
+PER_FAMILY void slot_publish(const view_t *v, uint32_t at,
+                             const uint32_t *record, int is_ipv6, int has_end)
+{
+    word_t *slot = slot_at(v, at, is_ipv6);
+
+    if (has_end)
+        word_set(slot_end(v, at), record[slot_words(is_ipv6)]);
     for (unsigned i = 0; i < slot_words(is_ipv6); i++)
         word_set(slot + i, record[i]);
 }
 
 /* The later end counts, with its line. */
-PER_FAMILY void slot_extend(word_t *slot, const uint32_t *record, int is_ipv6)
+PER_FAMILY void slot_extend(const view_t *v, uint32_t at,
+                            const uint32_t *record, int is_ipv6, int has_end)
 {
-    unsigned words = key_words(is_ipv6);
+    const unsigned words = slot_words(is_ipv6);
+    uint32_t not_until = has_end ? record[words] : 0;
 
-    if (word_get(slot + words) < record[words]) {
-        word_set(slot + words, record[words]);
-        word_set(slot + words + 1, record[words + 1]);
+    if (word_get(&v->set->has_ends) && word_get(slot_end(v, at)) > not_until) {
+        word_set(slot_end(v, at), not_until);
+        word_set(slot_at(v, at, is_ipv6) + words - 1, record[words - 1]);
     }
 }
 
-PER_FAMILY word_t *slot_first(const view_t *v, uint32_t hash, int is_ipv6)
+/* A set without ends has never touched their memory.  This is asked after
+ * the slot was found: whoever sees a slot sees that the set has ends. */
+static inline uint32_t slot_until(const view_t *v, uint32_t at)
 {
-    return v->slots + block_pick(hash, v->count) * slot_words(is_ipv6);
+    word_t *end = word_get(&v->set->has_ends) ? slot_end(v, at) : NULL;
+
+    return end ? ~word_get(end) : UINT32_MAX;
 }
 
-/* The slot of the key, or the empty one where it would stand, or NULL if
- * neither is to be found. */
-PER_FAMILY word_t *slot_seek(const view_t *v, uint32_t hash,
-                             const uint32_t *key, uint32_t full, int is_ipv6,
-                             uint32_t *meta)
+/* Finds the slot of the key from the slot *at on: 1, and *meta its last word;
+ * or the empty one where it would stand: 0, and *meta is 0; or neither: 0. */
+PER_FAMILY int slot_seek(const view_t *v, uint32_t *at, const uint32_t *key,
+                         uint32_t full, int is_ipv6, uint32_t *meta)
 {
-    size_t stride = slot_words(is_ipv6);
-    word_t *slot = slot_first(v, hash, is_ipv6);
-    word_t *end = v->slots + v->count * stride;
-
     for (uint32_t tries = v->count; tries; tries--) {
+        word_t *slot = slot_at(v, *at, is_ipv6);
+
         *meta = slot_meta(slot, is_ipv6);
-        if (!*meta || slot_has(slot, *meta, key, full, is_ipv6))
-            return slot;
-        slot += stride;
-        if (slot == end)
-            slot = v->slots;
+        if (!*meta)
+            return 0;
+        if (slot_has(slot, *meta, key, full, is_ipv6))
+            return 1;
+        if (++*at == v->count)
+            *at = 0;
     }
-    return NULL;
+    return 0;
 }
 
 /* ---- filter and top ---- */
@@ -267,12 +247,12 @@ static inline word64_t *group_word(const view_t *v, uint64_t hash)
     return v->filter + (hash & v->filter_mask);
 }
 
-PER_FAMILY void filter_mark(const view_t *v, uint64_t group, const prefix_t *p,
-                            int is_ipv6)
+/* What an entry sets in the word of its group. */
+PER_FAMILY uint64_t filter_mark(const view_t *v, uint64_t group,
+                                const prefix_t *p, int is_ipv6)
 {
-    word64_or(group_word(v, group),
-              three_bits(group)
-                  | filter_bits(v->seed, p->hi, p->lo, p->plen, is_ipv6));
+    return three_bits(group)
+           | filter_bits(v->seed, p->hi, p->lo, p->plen, is_ipv6);
 }
 
 /* The top's word for an address; NULL where it would not be in the block. */
@@ -304,35 +284,31 @@ static inline word_t *top_at(const view_t *v, uint32_t address)
     return v->top + ((uint64_t)address >> (32 - v->top_bits));
 }
 
-static inline void top_mark(const view_t *v, const prefix_t *p)
+/* Marks all words under the prefix, of which *word is the first. */
+static inline void top_mark(const view_t *v, word_t *word, const prefix_t *p)
 {
-    uint32_t first = (uint32_t)(p->hi >> 32);
-    word_t *word = top_at(v, first);
-    word_t *end = top_at(v, first | (UINT32_MAX >> (p->plen - 1) >> 1));
+    uint32_t bit = UINT32_C(1) << (p->plen - 1);
+    word_t *end = word;
 
+    if (p->plen < v->top_bits)
+        end += (UINT32_C(1) << (v->top_bits - p->plen)) - 1;
     do
-        word_or(word, UINT32_C(1) << (p->plen - 1));
+        word_or(word, bit);
     while (++word <= end);
 }
 
 /* ---- finding ---- */
 
-static inline uint32_t slot_hash(const hash_seed_t *seed, const prefix_t *p)
-{
-    return (uint32_t)(hash_prefix(seed, p->hi, p->lo, p->plen) >> 32);
-}
-
 PER_FAMILY int probe(const view_t *v, const prefix_t *p, int is_ipv6,
                      int64_t now, set_entry_t *found)
 {
     uint32_t key[4], meta;
-    uint32_t full = key_make(key, p, is_ipv6);
-    word_t *slot =
-        slot_seek(v, slot_hash(v->seed, p), key, full, is_ipv6, &meta);
+    uint32_t full = slot_key(key, p, is_ipv6);
+    uint32_t at = block_pick(slot_hash(v->seed, p), v->count);
 
-    if (!slot || !meta)
+    if (!slot_seek(v, &at, key, full, is_ipv6, &meta))
         return 0;
-    found->until = word_get(slot + key_words(is_ipv6));
+    found->until = slot_until(v, at);
     if (now >= found->until && found->until != UINT32_MAX)
         return 0;
     found->prefix = *p;
@@ -509,44 +485,45 @@ int set_find(const block_t *b, set_t *set, const prefix_t *p, uint64_t lens,
 
 /* ---- inserting ---- */
 
-PER_FAMILY void record_make(uint32_t *record, const hash_seed_t *seed,
-                            const prefix_t *p, int is_ipv6, uint32_t until,
-                            uint32_t line)
-{
-    uint32_t full = key_make(record, p, is_ipv6);
-
-    record += key_words(is_ipv6);
-    record[0] = until;
-    record[1] = line << 1 | full;
-    record[2] = slot_hash(seed, p);
-}
-
-void set_record(uint32_t *record, const hash_seed_t *seed, const prefix_t *p,
-                uint32_t until, uint32_t line)
-{
-    if (p->is_ipv6)
-        record_make(record, seed, p, 1, until, line);
-    else
-        record_make(record, seed, p, 0, until, line);
-}
-
 typedef struct aim_t { /* where a record goes */
     prefix_t prefix;
-    uint64_t group; /* hash of the filter word */
+    uint32_t slot;    /* where it is looked for first */
+    word64_t *filter; /* the word that it marks... */
+    uint64_t mark;    /* ...and how */
+    word_t *top;      /* the first word that it marks; IPv4 alone */
 } aim_t;
+
+/* Most lists are of addresses alone: what differs for those is a constant to
+ * the compiler as well (full). */
+PER_FAMILY void aim_at(const view_t *v, const uint32_t *record, int is_ipv6,
+                       uint32_t full, aim_t *a)
+{
+    prefix_t *p = &a->prefix;
+    uint64_t group;
+
+    slot_prefix(p, record, full, is_ipv6);
+    a->slot = block_pick(slot_hash(v->seed, p), v->count);
+    __builtin_prefetch(slot_at(v, a->slot, is_ipv6), 1);
+    group =
+        group_hash(v->seed, p->hi, p->lo, base_of(p->plen, is_ipv6), is_ipv6);
+    a->filter = group_word(v, group);
+    __builtin_prefetch(a->filter, 1);
+    a->mark = filter_mark(v, group, p, is_ipv6);
+    if (!is_ipv6) {
+        a->top = top_at(v, (uint32_t)(p->hi >> 32));
+        __builtin_prefetch(a->top, 1);
+        if (p->plen <= v->top_bits)
+            a->mark = 0;
+    }
+}
 
 PER_FAMILY void aim(const view_t *v, const uint32_t *record, int is_ipv6,
                     aim_t *a)
 {
-    uint32_t hash = record[SET_RECORD_WORDS(is_ipv6) - 1];
-
-    key_read(record, record[key_words(is_ipv6) + 1] & 1, is_ipv6, &a->prefix);
-    a->group = group_hash(v->seed, a->prefix.hi, a->prefix.lo,
-                          base_of(a->prefix.plen, is_ipv6), is_ipv6);
-    __builtin_prefetch(slot_first(v, hash, is_ipv6), 1);
-    __builtin_prefetch(group_word(v, a->group), 1);
-    if (!is_ipv6)
-        __builtin_prefetch(top_at(v, (uint32_t)(a->prefix.hi >> 32)), 1);
+    if (slot_full(record, is_ipv6))
+        aim_at(v, record, is_ipv6, 1, a);
+    else
+        aim_at(v, record, is_ipv6, 0, a);
 }
 
 typedef struct sums_t { /* of a set, while entries go in */
@@ -556,40 +533,49 @@ typedef struct sums_t { /* of a set, while entries go in */
     uint64_t lens[SET_LENS];
 } sums_t;
 
-PER_FAMILY int insert(const view_t *v, const uint32_t *record, const aim_t *a,
-                      int is_ipv6, sums_t *sums)
+PER_FAMILY int insert_at(const view_t *v, const uint32_t *record,
+                         const aim_t *a, int is_ipv6, uint32_t full,
+                         int has_end, sums_t *sums)
 {
-    const prefix_t *p = &a->prefix;
-    uint32_t hash = record[SET_RECORD_WORDS(is_ipv6) - 1];
-    uint32_t until = record[key_words(is_ipv6)];
-    uint32_t full = record[key_words(is_ipv6) + 1] & 1;
+    const prefix_t p = {a->prefix.hi, a->prefix.lo,
+                        full ? (uint8_t)prefix_plen_max(is_ipv6)
+                             : a->prefix.plen,
+                        (uint8_t)is_ipv6};
+    uint32_t until = has_end ? ~record[slot_words(is_ipv6)] : UINT32_MAX;
+    uint32_t at = a->slot;
     uint32_t meta;
-    word_t *slot = slot_seek(v, hash, record, full, is_ipv6, &meta);
 
-    if (slot && meta) {
-        slot_extend(slot, record, is_ipv6);
+    if (slot_seek(v, &at, record, full, is_ipv6, &meta)) {
+        slot_extend(v, at, record, is_ipv6, has_end);
     }
     else {
-        if (!slot || block_nearly_full(sums->used, v->count))
+        if (meta || block_nearly_full(sums->used, v->count))
             return 0;
-        slot_publish(slot, record, is_ipv6);
+        slot_publish(v, at, record, is_ipv6, has_end);
         sums->used++;
         sums->single += full;
-        sums->lens[p->plen / 64] |= UINT64_C(1) << p->plen % 64;
-        if (is_ipv6 || p->plen > v->top_bits)
-            filter_mark(v, a->group, p, is_ipv6);
+        sums->lens[p.plen / 64] |= UINT64_C(1) << p.plen % 64;
+        word64_or(a->filter, a->mark);
         if (!is_ipv6)
-            top_mark(v, p);
+            top_mark(v, a->top, &p);
     }
     if (sums->last_end < until)
         sums->last_end = until;
     return 1;
 }
 
-PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records, size_t n,
-                             int is_ipv6, sums_t *sums)
+PER_FAMILY int insert(const view_t *v, const uint32_t *record, const aim_t *a,
+                      int is_ipv6, int has_end, sums_t *sums)
 {
-    const size_t words = SET_RECORD_WORDS(is_ipv6);
+    return slot_full(record, is_ipv6)
+               ? insert_at(v, record, a, is_ipv6, 1, has_end, sums)
+               : insert_at(v, record, a, is_ipv6, 0, has_end, sums);
+}
+
+PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records, size_t n,
+                             int is_ipv6, int has_end, sums_t *sums)
+{
+    const size_t words = slot_record_words(is_ipv6, has_end);
     aim_t aims[AHEAD]; /* of the next records, in a ring */
 
     for (size_t i = 0; i < n && i < AHEAD; i++)
@@ -597,7 +583,7 @@ PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records, size_t n,
     for (size_t i = 0; i < n; i++) {
         aim_t *a = aims + i % AHEAD;
 
-        if (!insert(v, records + i * words, a, is_ipv6, sums))
+        if (!insert(v, records + i * words, a, is_ipv6, has_end, sums))
             return i;
         if (i + AHEAD < n)
             aim(v, records + (i + AHEAD) * words, is_ipv6, a);
@@ -605,7 +591,14 @@ PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records, size_t n,
     return n;
 }
 
-size_t set_insert(const block_t *b, set_t *set, int is_ipv6,
+PER_FAMILY size_t insert_kind(const view_t *v, const uint32_t *records,
+                              size_t n, int is_ipv6, int has_end, sums_t *sums)
+{
+    return is_ipv6 ? insert_all(v, records, n, 1, has_end, sums)
+                   : insert_all(v, records, n, 0, has_end, sums);
+}
+
+size_t set_insert(const block_t *b, set_t *set, int is_ipv6, int has_end,
                   const uint32_t *records, size_t n)
 {
     sums_t sums = {word_get(&set->used),
@@ -617,8 +610,10 @@ size_t set_insert(const block_t *b, set_t *set, int is_ipv6,
 
     if (!view_of(b, set, is_ipv6, &v))
         return 0;
-    done = is_ipv6 ? insert_all(&v, records, n, 1, &sums)
-                   : insert_all(&v, records, n, 0, &sums);
+    if (has_end)
+        word_set(&set->has_ends, 1);
+    done = has_end ? insert_kind(&v, records, n, is_ipv6, 1, &sums)
+                   : insert_kind(&v, records, n, is_ipv6, 0, &sums);
     for (unsigned i = 0; i < SET_LENS; i++)
         word64_or(&set->lens[i], sums.lens[i]);
     word_set(&set->used, sums.used);

@@ -19,23 +19,21 @@
  * set costs a few loads however many lengths the set has.
  *
  * SLOTS.  Open addressing, probed for the lengths that are left, longest
- * first.  A slot is 3 words of 32 bits for IPv4 and 6 for IPv6:
+ * first.  A slot (slot.h) is 2 words of 32 bits for IPv4 and 5 for IPv6.
  *
- *     [ address | marker ] [ until ] [ line << 1 | full ]
+ * ENDS.  A word for each slot, elsewhere in the block.  Most lists have no
+ * end in them; as long as none has come in, nobody touches these words, and
+ * they take no memory.
  *
- * The length is kept in the address itself: the bit behind the prefix is 1
- * and all behind it are 0.  A prefix of full length has no bit left for that,
- * so "full" says it.  Lines count from 1, so an empty slot is one whose last
- * word is 0.
+ * RECORDS.  What goes in is a slot as it will stand, and behind it the end if
+ * it has one.  Whoever has many of them brings them sorted, roughly will do,
+ * by set_part(): then they go into slots that lie side by side, and the
+ * processor's caches hold them.
  *
- * RECORDS.  What goes in is a slot as it will stand, and behind it the word
- * of its hash that says where.  Whoever has many of them brings them sorted,
- * roughly will do, by set_record_part(): then they go into slots that lie
- * side by side, and the processor's caches hold them.
- *
- * READERS AND THE WRITER.  A slot is written key first and becomes visible by
- * its last word (slot_publish() releases, slot_meta() acquires).  Filter and
- * top follow; a reader in between does not find the entry yet.
+ * READERS AND THE WRITER.  Of a slot the end is written first, then the key;
+ * it becomes visible by its last word (slot_publish() releases, slot_meta()
+ * acquires).  Filter and top follow; a reader in between does not find the
+ * entry yet.
  *
  * The weakness that is known: entries so dense that they fill a step's word
  * (hundreds in one /24, thousands in one IPv6 /96) make the filter useless
@@ -47,6 +45,7 @@
 
 #include "block.h"
 #include "prefix.h"
+#include "slot.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -57,6 +56,8 @@ typedef struct set_t { /* in the block; all zero is an empty set of none */
     word_t filter_mask; /* words in the filter, a power of two, less one */
     word_t slots_at;
     word_t slots; /* how many there are */
+    word_t ends_at;
+    word_t has_ends; /* ends may not be zero: somebody has one */
     word_t top_at;
     word_t top_bits; /* of an address that choose a word of the top */
     word_t used;
@@ -71,32 +72,30 @@ typedef struct set_entry_t {
     uint32_t line;  /* 1 to 2^31 - 1 */
 } set_entry_t;
 
-/* Bytes that a set of n prefixes takes in a block. */
+/* Bytes that a set of n prefixes takes in a block, without its ends. */
 uint64_t set_bytes(uint64_t n, int is_ipv6);
 
-/* Lays an empty one into the zero bytes from the place at on (units). */
-void set_init(set_t *set, uint64_t at, uint64_t n, int is_ipv6);
+/* Bytes that the ends of such a set take, where it has any. */
+uint64_t set_ends_bytes(uint64_t n);
 
-/* Words of 32 bits in a record. */
-#define SET_RECORD_WORDS(is_ipv6) ((is_ipv6) ? 7 : 4)
-#define SET_RECORD_WORDS_MAX 7
+/* Lays an empty one into the zero bytes from the place at on, and its ends
+ * into those from ends_at on (units). */
+void set_init(set_t *set, uint64_t at, uint64_t ends_at, uint64_t n,
+              int is_ipv6);
 
-/* Makes a record for all sets of this seed.  line: 1 to 2^31 - 1. */
-void set_record(uint32_t *record, const hash_seed_t *seed, const prefix_t *p,
-                uint32_t until, uint32_t line);
-
-/* Of 2^SET_PART_BITS parts of a set's slots, whatever its size, the one that
- * the record goes to. */
+/* Of 2^SET_PART_BITS parts of a set's slots, whatever its size and its ends,
+ * the one that the prefix goes to. */
 #define SET_PART_BITS 6
-static inline unsigned set_record_part(const uint32_t *record, int is_ipv6)
+static inline unsigned set_part(const hash_seed_t *seed, const prefix_t *p)
 {
-    return record[SET_RECORD_WORDS(is_ipv6) - 1] >> (32 - SET_PART_BITS);
+    return slot_hash(seed, p) >> (32 - SET_PART_BITS);
 }
 
-/* Inserts n records of the family; an entry that is there already keeps the
- * later end, with its line.  Returns how many were done: fewer when it is
- * full.  Writer only. */
-size_t set_insert(const block_t *b, set_t *set, int is_ipv6,
+/* Inserts n records of the family, all with an end or all without; an entry
+ * that is there already keeps the later end, with its line.  Returns how many
+ * were done: fewer when it is full.  Before the first with an end, all bytes
+ * of the ends must be sure to be had.  Writer only. */
+size_t set_insert(const block_t *b, set_t *set, int is_ipv6, int has_end,
                   const uint32_t *records, size_t n);
 
 /* Whether any entry can still count: not once the latest end is past. */

@@ -12,7 +12,7 @@
 #include <sys/random.h>
 #endif
 
-#define MAGIC UINT64_C(0x62616e6c69737402) /* "banlist", layout version 2 */
+#define MAGIC UINT64_C(0x62616e6c69737403) /* "banlist", layout version 3 */
 #define PAGE ((size_t)4096)
 #define LINE 64 /* bytes of a cache line, or of two halves of one */
 
@@ -319,29 +319,34 @@ static void free_block(const shared_t *s, uint64_t serial)
 
 /* Touches no page before it is sure to be there: a page fault that finds no
  * memory is a SIGBUS, this is an errno. */
-static int reserve(char *block, size_t size)
+static int reserve(void *place, size_t size)
 {
 #ifdef MADV_POPULATE_WRITE
-    if (madvise(block, page_round(size), MADV_POPULATE_WRITE) == 0)
+    size_t before = (uintptr_t)place % PAGE;
+
+    if (madvise((char *)place - before, page_round(before + size),
+                MADV_POPULATE_WRITE)
+        == 0)
         return 0;
     if (errno == ENOMEM || errno == EFAULT)
         return ENOMEM;
 #endif
-    (void)block;
+    (void)place;
     (void)size;
     return 0;
 }
 
-int shared_spare(const shared_t *s, size_t size, table_t *t)
+int shared_spare(const shared_t *s, const table_plan_t *plan, table_t *t)
 {
     uint64_t spare = serial_of(s) + 1;
+    size_t size = table_bytes(plan);
     int err;
 
-    if (size > shared_block_size(s))
+    if (!size || size > shared_block_size(s))
         return ENOMEM;
     free_block(s, spare);
     atomic_store(&s->head->used[spare & 1], size);
-    err = reserve(block_of(s, spare), size);
+    err = reserve(block_of(s, spare), table_bytes_used(plan));
     if (err) {
         free_block(s, spare);
         return err;
@@ -359,9 +364,18 @@ void shared_publish(const shared_t *s)
     free_block(s, serial);
 }
 
-int shared_current(const shared_t *s, table_t *t)
+int shared_current(const shared_t *s, const table_plan_t *plan, table_t *t)
 {
-    return enter(s, t) != 0;
+    int err = enter(s, t) && table_has_room(t, plan) ? 0 : ENOSPC;
+
+    for (int i = 0; i < 4 && !err; i++) {
+        size_t size;
+        void *place = table_first_ends(t, plan, i / 2, i % 2, &size);
+
+        if (place)
+            err = reserve(place, size);
+    }
+    return err;
 }
 
 void shared_set_report(const shared_t *s, const shared_report_t *r)

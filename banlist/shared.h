@@ -159,15 +159,17 @@ size_t shared_block_size(const shared_t *s);
 /* The memory setting that a block of this size would need. */
 size_t shared_memory_for(size_t block_size);
 
-/* The block not in force, all zero, for a table of size bytes (at most
- * shared_block_size()).  ENOMEM where the system has not that much. */
-int shared_spare(const shared_t *s, size_t size, table_t *t);
+/* The block not in force, all zero, for a table of this plan, whose
+ * table_bytes() are at most shared_block_size().  ENOMEM where the system has
+ * not that much. */
+int shared_spare(const shared_t *s, const table_plan_t *plan, table_t *t);
 
 /* Puts the spare block in force and frees the memory of the other. */
 void shared_publish(const shared_t *s);
 
-/* The table in force, to insert into.  0 if there is none. */
-int shared_current(const shared_t *s, table_t *t);
+/* The table in force, to insert what is planned into.  ENOSPC where there is
+ * none or it has not the room, ENOMEM where the system has not. */
+int shared_current(const shared_t *s, const table_plan_t *plan, table_t *t);
 
 void shared_set_report(const shared_t *s, const shared_report_t *r);
 

@@ -10,37 +10,72 @@ static inline table_head_t *head_of(const table_t *t)
 
 /* ---- layout ---- */
 
+/* Bytes before the ends, which come last. */
+static uint64_t bytes_before_ends(const table_plan_t *plan)
+{
+    uint64_t bytes = block_round(sizeof(table_head_t));
+
+    for (int i = 0; i < 2; i++) {
+        bytes += set_bytes(plan->prefixes[i][0], i)
+                 + set_bytes(plan->prefixes[i][1], i)
+                 + names_bytes(plan->names[i]);
+    }
+    return bytes
+           + names_text_bytes(plan->names[0] + plan->names[1],
+                              plan->name_bytes);
+}
+
+/* Of the sets that have an end, or have none, or (-1) of all. */
+static uint64_t bytes_of_ends(const table_plan_t *plan, int has_ends)
+{
+    uint64_t bytes = 0;
+
+    for (int i = 0; i < 4; i++) {
+        if (has_ends < 0 || !plan->ends[i / 2][i % 2] == !has_ends)
+            bytes += set_ends_bytes(plan->prefixes[i / 2][i % 2]);
+    }
+    return bytes;
+}
+
 size_t table_bytes(const table_plan_t *plan)
 {
     const uint64_t limit = UINT32_MAX / 2; /* words count the entries */
-    uint64_t bytes = block_round(sizeof(table_head_t)), text;
+    uint64_t bytes;
 
     for (int i = 0; i < 2; i++) {
         if (plan->prefixes[i][0] > limit || plan->prefixes[i][1] > limit
             || plan->names[i] > limit)
             return 0;
-        bytes += set_bytes(plan->prefixes[i][0], i)
-                 + set_bytes(plan->prefixes[i][1], i)
-                 + names_bytes(plan->names[i]);
     }
-    text = names_text_bytes(plan->names[0] + plan->names[1], plan->name_bytes);
-    bytes += text;
-    if (text > UINT32_MAX || bytes / 8 > UINT32_MAX || bytes > SIZE_MAX)
+    bytes = bytes_before_ends(plan) + bytes_of_ends(plan, -1);
+    if (names_text_bytes(plan->names[0] + plan->names[1], plan->name_bytes)
+            > UINT32_MAX
+        || bytes / 8 > UINT32_MAX || bytes > SIZE_MAX)
         return 0;
     return (size_t)bytes;
+}
+
+size_t table_bytes_used(const table_plan_t *plan)
+{
+    return (size_t)(bytes_before_ends(plan) + bytes_of_ends(plan, 1));
 }
 
 void table_init(const table_t *t, const table_plan_t *plan)
 {
     table_head_t *head = head_of(t);
     uint64_t at = block_round(sizeof *head) / 8;
+    uint64_t ends_at[2]; /* where the next ones go, [has_ends] */
 
+    ends_at[1] = bytes_before_ends(plan) / 8;
+    ends_at[0] = ends_at[1] + bytes_of_ends(plan, 1) / 8;
     for (int six = 0; six < 2; six++) {
         for (int except = 0; except < 2; except++) {
             uint64_t n = plan->prefixes[six][except];
+            uint64_t *ends = ends_at + (plan->ends[six][except] != 0);
 
-            set_init(&head->set[six][except], at, n, six);
+            set_init(&head->set[six][except], at, *ends, n, six);
             at += set_bytes(n, six) / 8;
+            *ends += set_ends_bytes(n) / 8;
         }
     }
     for (int except = 0; except < 2; except++) {
@@ -125,34 +160,50 @@ int table_has_room(const table_t *t, const table_plan_t *plan)
            <= word_get(&head->text.size);
 }
 
-size_t table_insert_records(const table_t *t, int is_ipv6, int except,
-                            const uint32_t *records, size_t n)
+void *table_first_ends(const table_t *t, const table_plan_t *plan, int is_ipv6,
+                       int except, size_t *size)
 {
-    return set_insert(t, &head_of(t)->set[is_ipv6][except], is_ipv6, records,
-                      n);
+    set_t *set = &head_of(t)->set[is_ipv6][except];
+
+    if (!plan->ends[is_ipv6][except] || word_get(&set->has_ends))
+        return NULL;
+    *size = word_get(&set->slots) * sizeof(word_t);
+    return block_at(t, word_get(&set->ends_at));
+}
+
+size_t table_insert_records(const table_goal_t *goal, const uint32_t *records,
+                            size_t n)
+{
+    const table_t *t = goal->table;
+
+    return set_insert(t, &head_of(t)->set[goal->is_ipv6][goal->except],
+                      goal->is_ipv6, goal->has_end, records, n);
 }
 
 #define AT_ONCE 64
 
-static int same_set(const table_entry_t *a, const table_entry_t *b)
+static int same_goal(const table_entry_t *a, const table_entry_t *b)
 {
     return !b->name && a->prefix.is_ipv6 == b->prefix.is_ipv6
-           && a->except == b->except;
+           && a->except == b->except
+           && (a->until == TABLE_FOREVER) == (b->until == TABLE_FOREVER);
 }
 
 /* As many of the first entries as go into one set. */
 static size_t insert_prefixes(const table_t *t, const table_entry_t *e,
                               size_t n, size_t *done)
 {
-    int is_ipv6 = e->prefix.is_ipv6;
-    uint32_t records[AT_ONCE * SET_RECORD_WORDS_MAX];
+    const table_goal_t goal = {t, e->prefix.is_ipv6, e->except,
+                               e->until != TABLE_FOREVER};
+    const unsigned words = slot_record_words(goal.is_ipv6, goal.has_end);
+    uint32_t records[AT_ONCE * SLOT_RECORD_WORDS_MAX];
     size_t run = 0;
 
-    for (; run < n && run < AT_ONCE && same_set(e, e + run); run++) {
-        set_record(records + run * SET_RECORD_WORDS(is_ipv6), t->seed,
-                   &e[run].prefix, e[run].until, e[run].line);
+    for (; run < n && run < AT_ONCE && same_goal(e, e + run); run++) {
+        slot_record(records + run * words, &e[run].prefix, goal.is_ipv6,
+                    e[run].line, goal.has_end, e[run].until);
     }
-    *done += table_insert_records(t, is_ipv6, e->except, records, run);
+    *done += table_insert_records(&goal, records, run);
     return run;
 }
 
@@ -193,4 +244,21 @@ void table_counts(const table_t *t, table_counts_t *out)
         }
         out->names[i] = word_get(&head->names[i].used);
     }
+}
+
+size_t table_memory(const table_t *t)
+{
+    table_head_t *head = head_of(t);
+    size_t ends_at = SIZE_MAX, ends = 0;
+
+    for (int i = 0; i < 4; i++) {
+        set_t *set = &head->set[i / 2][i % 2];
+        size_t at = (size_t)word_get(&set->ends_at) * 8;
+
+        if (at < ends_at)
+            ends_at = at;
+        if (word_get(&set->has_ends))
+            ends += word_get(&set->slots) * sizeof(word_t);
+    }
+    return ends_at + ends;
 }

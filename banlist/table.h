@@ -6,6 +6,7 @@
  *     [ head ][ 4 sets of prefixes ][ 2 sets of names ][ text of the names ]
  *               IPv4, IPv6, each      bans, exceptions
  *               bans, exceptions
+ *     [ the ends of the sets of prefixes: first those that have any ]
  *
  * The block may be mapped anywhere, at another address in each process.
  *
@@ -44,6 +45,7 @@ typedef struct table_head_t { /* in the block; table.c's own */
 /* What a block must have room for. */
 typedef struct table_plan_t {
     uint64_t prefixes[2][2]; /* [is_ipv6][except] */
+    uint64_t ends[2][2];     /* how many of them have an end */
     uint64_t names[2];       /* [except] */
     uint64_t name_bytes;     /* of all names together */
 } table_plan_t;
@@ -75,12 +77,22 @@ typedef struct table_counts_t {
  * 0 if no block can be that large. */
 size_t table_bytes(const table_plan_t *plan);
 
+/* Of these, the bytes from the start on that it will use: the memory of ends
+ * that nobody has is not touched. */
+size_t table_bytes_used(const table_plan_t *plan);
+
 /* Lays an empty table into t->base, which must be all zero bytes.  t->size
  * must be at least table_bytes(plan). */
 void table_init(const table_t *t, const table_plan_t *plan);
 
 /* Whether what is planned surely fits in besides what is there.  Writer only. */
 int table_has_room(const table_t *t, const table_plan_t *plan);
+
+/* The memory that the first ends in a set would use: *size bytes that must be
+ * sure to be had before what is planned goes in.  NULL if the plan has none
+ * for this set, or there are some already.  Writer only. */
+void *table_first_ends(const table_t *t, const table_plan_t *plan, int is_ipv6,
+                       int except, size_t *size);
 
 /*
  * Inserts n entries; one that is there already keeps the later end, with its
@@ -89,9 +101,17 @@ int table_has_room(const table_t *t, const table_plan_t *plan);
  */
 size_t table_insert(const table_t *t, const table_entry_t *e, size_t n);
 
-/* The same for n records (set.h) of prefixes alone, faster. */
-size_t table_insert_records(const table_t *t, int is_ipv6, int except,
-                            const uint32_t *records, size_t n);
+/* Records (set.h) of what goes into one set. */
+typedef struct table_goal_t {
+    const table_t *table;
+    int is_ipv6;
+    int except;
+    int has_end;
+} table_goal_t;
+
+/* The same for n records of prefixes alone, faster. */
+size_t table_insert_records(const table_goal_t *goal, const uint32_t *records,
+                            size_t n);
 
 /*
  * Whether the list bans the address (a prefix of full length) at the time
@@ -111,6 +131,9 @@ int table_find_name(const table_t *t, const char *name, size_t len, int64_t now,
 int table_has_names(const table_t *t, int except, int64_t now);
 
 void table_counts(const table_t *t, table_counts_t *out);
+
+/* Bytes of the block that are in use. */
+size_t table_memory(const table_t *t);
 
 /* ---- inside ---- */
 

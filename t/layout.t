@@ -16,11 +16,13 @@ my $LINES_MAX = 800;
 
 # What a room of the engine may include, besides its own header.
 my %ENGINE = (
-    prefix => [],
+    prefix => [qw(scan)],
+    scan   => [qw(prefix)],
     hash   => [],
-    reader => [qw(prefix)],
+    reader => [qw(prefix scan)],
     block  => [qw(hash)],
-    set    => [qw(block prefix hash)],
+    slot   => [qw(prefix hash)],
+    set    => [qw(block prefix hash slot)],
     names  => [qw(block hash)],
     table  => [qw(set names block prefix hash)],
     records => [qw(set)],

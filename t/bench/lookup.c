@@ -26,11 +26,11 @@ static int find6(void *ctx, const lookup_key_t *key)
 
 static int build(shared_t *s, entry_kind_e kind, uint32_t count)
 {
-    table_plan_t plan = {{{0, 0}, {0, 0}}, {0, 0}, 0};
+    table_plan_t plan = {.names = {0, 0}};
     table_t t;
 
     plan.prefixes[kind == ENTRY_IPV6 || kind == ENTRY_MIXED6][0] = count;
-    if (shared_spare(s, table_bytes(&plan), &t))
+    if (shared_spare(s, &plan, &t))
         return -1;
     table_init(&t, &plan);
     for (uint32_t i = 0; i < count; i++) {

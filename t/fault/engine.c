@@ -23,31 +23,26 @@ static loader_t *loader;
 static loader_clock_t now;
 static unsigned long long lost, never_recovered, wild;
 
-static const int calls[] = {FAULT_malloc,   FAULT_calloc,       FAULT_realloc,
-                            FAULT_open,     FAULT_stat,         FAULT_fstat,
-                            FAULT_pread,    FAULT_read,         FAULT_mmap,
-                            FAULT_madvise,  FAULT_memfd_create, FAULT_ftruncate,
-                            FAULT_getrandom};
+/* What the calls say when they fail, but an interruption, which is none. */
+static const struct {
+    int call;
+    int error;
+} calls[] = {{FAULT_malloc, ENOMEM},       {FAULT_calloc, ENOMEM},
+             {FAULT_realloc, ENOMEM},      {FAULT_open, EMFILE},
+             {FAULT_stat, EACCES},         {FAULT_fstat, EIO},
+             {FAULT_pread, EIO},           {FAULT_read, EIO},
+             {FAULT_mmap, ENOMEM},         {FAULT_madvise, ENOMEM},
+             {FAULT_madvise, EINVAL}, /* what an old kernel knows nothing of */
+             {FAULT_memfd_create, ENOMEM}, {FAULT_ftruncate, ENOMEM},
+             {FAULT_getrandom, ENOMEM}};
 
-/* What the calls say, but an interruption, which is no failure. */
-static int error_of(int call)
-{
-    return call == FAULT_open      ? EMFILE
-           : call == FAULT_stat    ? EACCES
-           : call == FAULT_pread   ? EIO
-           : call == FAULT_madvise ? EINVAL
-           : call == FAULT_fstat   ? EIO
-           : call == FAULT_read    ? EIO
-                                   : ENOMEM;
-}
-
-static void arm(int call, int nth, int more)
+static void arm(size_t which, int nth, int more)
 {
     fault->hits = 0;
-    fault->error = error_of(call);
+    fault->error = calls[which].error;
     fault->left = nth;
     fault->more = more;
-    fault->call = call;
+    fault->call = calls[which].call;
 }
 
 static int disarm(void)
@@ -106,6 +101,15 @@ static void change_append(void)
     write_lines(path, O_APPEND, 300, 2);
 }
 
+/* The first end of a list is the first use of some memory. */
+static void change_append_ends(void)
+{
+    FILE *out = fopen(path, "a");
+
+    if (!out || fputs("10.2.0.7 until=9999999999\n", out) < 0 || fclose(out))
+        abort();
+}
+
 static void change_replace(void)
 {
     write_lines(other, 0, 700, 2);
@@ -144,13 +148,13 @@ static void end(void)
 }
 
 /* Whether the call was made so often at all. */
-static int one_turn(change_t change, int call, int nth, int more)
+static int one_turn(change_t change, size_t which, int nth, int more)
 {
     int hits;
 
     start();
     change();
-    arm(call, nth, more);
+    arm(which, nth, more);
     look();
     look();
     hits = disarm();
@@ -169,8 +173,8 @@ static void all_turns(const char *what, change_t change)
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         int nth = 0;
 
-        while (nth < TURNS_MAX && one_turn(change, calls[i], nth, 1)) {
-            one_turn(change, calls[i], nth, ALL);
+        while (nth < TURNS_MAX && one_turn(change, i, nth, 1)) {
+            one_turn(change, i, nth, ALL);
             nth++;
         }
         made += nth;
@@ -194,7 +198,7 @@ static void creation(void)
 
             segment.head = NULL;
             loader = NULL;
-            arm(calls[i], nth, 1);
+            arm(i, nth, 1);
             err = shared_make_seed(&seed);
             if (!err)
                 err = shared_create(&segment, SHARED_MIN, &seed);
@@ -220,6 +224,7 @@ int main(void)
     snprintf(other, sizeof other, "%s/banned.new", folder);
     creation();
     all_turns("an append", change_append);
+    all_turns("a first end", change_append_ends);
     all_turns("a large append", change_much);
     all_turns("a rename over it", change_replace);
     all_turns("a rewrite in place", change_rewrite);

@@ -12,13 +12,15 @@
  * store of a process that is killed is seen all the same.)
  *
  * A BLOCK has one entry that every build puts in (OURS) and one slot for an
- * entry inserted later (KEY, UNTIL, META: META makes it a slot in use).  All
- * words of block n's contents have the value n, which is also the serial
+ * entry inserted later (UNTIL, KEY, META: META makes it a slot in use), which
+ * is the first that has an end (ENDS says that there are some: without, nobody
+ * looks at UNTIL).  All words of block n's contents have the value n, which is also the serial
  * under which it is published; 0 is a cleared word.
  *
  * WHAT STANDS FOR WHAT
  *   Reader    banlist/shared.c: shared_find enter left_whole
  *             banlist/set.c: set_lens set_find slot_seek slot_meta slot_has
+ *                            slot_until
  *   spare     banlist/shared.c: shared_spare free_block
  *   publish   banlist/shared.c: shared_publish free_block
  *   insert    banlist/set.c: set_insert insert slot_publish
@@ -26,7 +28,8 @@
  *   Parent    httpd/loader_process.c: maintain end_loader spawn
  *
  * MUTANTS, each of which must be found out: NO_SECOND_LOOK, CLEAR_FIRST,
- * META_FIRST, GO_ON (the successor of a killed writer does not begin the
+ * META_FIRST, ENDS_FIRST (the reader asks whether there are ends before it
+ * finds the slot), GO_ON (the successor of a killed writer does not begin the
  * spare block afresh), TWO_WRITERS (it does not wait for the end of the
  * first).
  */
@@ -45,12 +48,13 @@
 #endif
 
 #define SERIAL 0
-#define OURS(n)  (1 + ((n) % 2) * 4)
-#define KEY(n)   (2 + ((n) % 2) * 4)
-#define UNTIL(n) (3 + ((n) % 2) * 4)
-#define META(n)  (4 + ((n) % 2) * 4)
+#define OURS(n)  (1 + ((n) % 2) * 5)
+#define ENDS(n)  (2 + ((n) % 2) * 5)
+#define UNTIL(n) (3 + ((n) % 2) * 5)
+#define KEY(n)   (4 + ((n) % 2) * 5)
+#define META(n)  (5 + ((n) % 2) * 5)
 
-byte memory[9];
+byte memory[11];
 chan stores = [6] of { byte, byte };
 
 byte deaths;
@@ -77,8 +81,9 @@ end:
 inline clear(n)
 {
     stores!OURS(n),0;
-    stores!KEY(n),0;
+    stores!ENDS(n),0;
     stores!UNTIL(n),0;
+    stores!KEY(n),0;
     stores!META(n),0
 }
 
@@ -104,13 +109,14 @@ inline publish(n)
 
 inline insert(n)
 {
+    stores!ENDS(n),n;
 #ifdef META_FIRST
     stores!META(n),n;
-    stores!KEY(n),n;
-    stores!UNTIL(n),n
-#else
-    stores!KEY(n),n;
     stores!UNTIL(n),n;
+    stores!KEY(n),n
+#else
+    stores!UNTIL(n),n;
+    stores!KEY(n),n;
     stores!META(n),n
 #endif
 }
@@ -155,7 +161,7 @@ end:
 
 active proctype Reader()
 {
-    byte serial, again, ours, key, until, meta, seen_insert;
+    byte serial, again, ours, ends, key, until, meta, seen_insert;
     byte newest = 0;
 
 end:
@@ -164,10 +170,19 @@ end:
        do
        :: serial = memory[SERIAL];
           ours = memory[OURS(serial)];
+#ifdef ENDS_FIRST
+          ends = memory[ENDS(serial)];
+#endif
           meta = memory[META(serial)];
           if
           :: meta -> key = memory[KEY(serial)];
-                     until = memory[UNTIL(serial)]
+#ifndef ENDS_FIRST
+                     ends = memory[ENDS(serial)];
+#endif
+                     if
+                     :: ends -> until = memory[UNTIL(serial)]
+                     :: else
+                     fi
           :: else
           fi;
           again = memory[SERIAL];
@@ -189,7 +204,7 @@ end:
        assert(serial >= newest);
        atomic {
            newest = serial;
-           again = 0; ours = 0; key = 0; until = 0; meta = 0;
+           again = 0; ours = 0; ends = 0; key = 0; until = 0; meta = 0;
            seen_insert = 0
        }
     od

@@ -54,7 +54,7 @@ static size_t build(uint32_t n)
     size_t bytes = table_bytes(&plan);
     table_t t;
 
-    if (shared_spare(&segment, bytes, &t) != 0)
+    if (shared_spare(&segment, &plan, &t) != 0)
         abort();
     table_init(&t, &plan);
     fill(&t, n);

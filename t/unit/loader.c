@@ -192,6 +192,11 @@ static void test_growth(void)
     is_int((intmax_t)report.loads * 10 + (intmax_t)report.appends, 11,
            "one load, one append");
 
+    append("10.0.0.5 until=9999999999\n");
+    is_int(look(), LOADER_LOADED, "the first ends");
+    is_int(report.how, SHARED_APPENDED, "read on as well");
+    is_int(has("10.0.0.5"), 1, "and in force");
+
     rewrite(
         "10.0.0.1\n10.0.9.2 -\n10.0.0.3\n\nnonsense!\n10.0.0.4\n10.0.0.5\n");
     is_int(look(), LOADER_LOADED, "longer, but its beginning is another");

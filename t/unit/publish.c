@@ -243,11 +243,12 @@ static void build(uint64_t version)
 {
     unsigned fillers = (unsigned)(version * 2654435761u % FILLERS);
     table_plan_t plan = {.prefixes = {{ALWAYS + fillers, 0}, {ALWAYS, 0}},
+                         .ends = {{1, 0}, {1, 0}},
                          .names = {1, 0},
                          .name_bytes = 16};
     table_t t;
 
-    if (shared_spare(&segment, table_bytes(&plan), &t) != 0)
+    if (shared_spare(&segment, &plan, &t) != 0)
         abort();
     table_init(&t, &plan);
     for (unsigned i = 0; i < fillers; i++)
@@ -272,11 +273,13 @@ static void renew(const table_t *t, uint64_t version)
 
 static void turn(uint64_t version)
 {
+    const table_plan_t plan = {.prefixes = {{INSERTS + 1, 0}},
+                               .ends = {{INSERTS + 1, 0}}};
     table_t t;
 
     atomic_store(&board->promise, version << 16);
     build(version);
-    if (!shared_current(&segment, &t))
+    if (shared_current(&segment, &plan, &t) != 0)
         abort();
     for (unsigned i = 0; i < INSERTS; i++) {
         put(&t, inserted(version, i), version);
@@ -394,12 +397,13 @@ static void stress(const char *what, double time, int killed)
 /* A reader that does not look at the serial again is caught. */
 static void check_the_check(void)
 {
+    const table_plan_t none = {.names = {0, 0}};
     prefix_t p = always(0, 0);
     table_match_t m;
     table_t held;
 
     begin();
-    shared_current(&segment, &held);
+    shared_current(&segment, &none, &held);
     ok(table_find(&held, &p, 1, &m), "a block in force is whole");
     turn(2);
     ok(!table_find(&held, &p, 1, &m), "one that is not is empty");

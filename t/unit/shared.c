@@ -8,6 +8,7 @@
 
 #include "tap.h"
 
+#include <errno.h>
 #include <sys/wait.h>
 
 #define MEMORY ((size_t)8 << 20)
@@ -64,25 +65,31 @@ static int all_zero(const table_t *t, size_t size)
     return 1;
 }
 
+static void fill(const table_t *t, const table_plan_t *plan, uint32_t first,
+                 uint32_t last)
+{
+    table_init(t, plan);
+    for (uint32_t i = first; i <= last; i++)
+        insert(t, i);
+}
+
 /* Builds first..last in the spare block; whether that came clean. */
 static int build(const shared_t *s, uint32_t first, uint32_t last)
 {
-    table_plan_t plan = {{{last - first + 1, 0}, {0, 0}}, {0, 0}, 0};
-    size_t bytes = table_bytes(&plan);
+    table_plan_t plan = {.prefixes = {{last - first + 1, 0}}};
     table_t t;
     int clean;
 
-    if (shared_spare(s, bytes, &t) != 0)
+    if (shared_spare(s, &plan, &t) != 0)
         return 0;
-    clean = all_zero(&t, bytes);
-    table_init(&t, &plan);
-    for (uint32_t i = first; i <= last; i++)
-        insert(&t, i);
+    clean = all_zero(&t, table_bytes(&plan));
+    fill(&t, &plan, first, last);
     return clean;
 }
 
 static void test_publish(void)
 {
+    const table_plan_t one = {.prefixes = {{1, 0}}};
     shared_t s = create(MEMORY);
     table_match_t m;
     table_t t;
@@ -92,7 +99,7 @@ static void test_publish(void)
     is_int(has(&s, 1), 0, "nobody is in it");
     is_int(shared_find_name(&s, "a.example", 9, 0, &m), 0, "no name");
     is_int(shared_has_names(&s, 0, 0), 0, "none at all");
-    is_int(shared_current(&s, &t), 0, "and nothing to insert into");
+    is_int(shared_current(&s, &one, &t), ENOSPC, "and nothing to insert into");
 
     ok(build(&s, 1, 100), "the spare block comes clean");
     is_int(has(&s, 1), 0, "built is not published");
@@ -106,7 +113,7 @@ static void test_publish(void)
     is_int(has(&s, 200), 1, "alone");
     ok(build(&s, 1, 10), "and the first block comes clean again");
     ok(build(&s, 1, 10), "also when it was given up half built");
-    is_int(shared_current(&s, &t), 1, "the table in force");
+    is_int(shared_current(&s, &one, &t), 0, "the table in force");
     insert(&t, 777);
     is_int(has(&s, 777), 1, "takes an entry in place");
     is_int((intmax_t)shared_serial(&s), 2, "without another serial");
@@ -159,21 +166,36 @@ static size_t pages_there(const shared_t *s)
 
 static void test_memory(void)
 {
+    const table_entry_t ended = {
+        .prefix = numbered(1000000), .until = 1, .line = 1};
     shared_t s = create(MEMORY), small = create(1);
-    size_t none = pages_there(&s), full;
+    size_t none = pages_there(&s), full, with_end;
+    table_plan_t plan = {.prefixes = {{100000, 0}}};
     table_t t;
 
     ok(none < 32, "memory that is set aside is not used");
-    build(&s, 1, 100000);
+    shared_spare(&s, &plan, &t);
+    fill(&t, &plan, 1, 100000);
     shared_publish(&s);
     full = pages_there(&s);
     ok(full > 200, "a long list uses some");
+    plan = (table_plan_t){.prefixes = {{1, 0}}, .ends = {{1, 0}}};
+    is_int(shared_current(&s, &plan, &t), 0, "room for a first end");
+    with_end = pages_there(&s);
+    ok(with_end > full, "is memory that was not used before");
+    table_insert(&t, &ended, 1);
+    is_int((intmax_t)pages_there(&s), (intmax_t)with_end,
+           "and all that the end needs");
+    plan = (table_plan_t){.prefixes = {{100000, 0}}};
     build(&s, 1, 10);
     shared_publish(&s);
     ok(pages_there(&s) < full / 4, "a short one after it gives it back");
 
-    is_int(shared_spare(&s, shared_block_size(&s), &t), 0, "a whole block");
-    ok(shared_spare(&s, shared_block_size(&s) + 1, &t) != 0, "and no more");
+    while (plan.prefixes[0][0]++, table_bytes(&plan) <= shared_block_size(&s)) {
+    }
+    ok(shared_spare(&s, &plan, &t) != 0, "what does not fit a block");
+    plan.prefixes[0][0]--;
+    is_int(shared_spare(&s, &plan, &t), 0, "and what just fits");
     is_int(has(&s, 10), 1, "which changes nothing");
     ok(shared_memory_for(shared_block_size(&s)) <= MEMORY
            && shared_memory_for(shared_block_size(&s) + 1) > MEMORY,

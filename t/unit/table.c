@@ -25,7 +25,8 @@ static table_t make(const table_plan_t *plan)
 
 static table_t make_for(uint64_t n)
 {
-    table_plan_t plan = {{{n, n}, {n, n}}, {n, n}, 20 * n};
+    table_plan_t plan = {
+        .prefixes = {{n, n}, {n, n}}, .names = {n, n}, .name_bytes = 20 * n};
 
     return make(&plan);
 }
@@ -329,7 +330,7 @@ static void test_full(int is_ipv6)
 
 static void test_room(void)
 {
-    table_plan_t none = {{{0, 0}, {0, 0}}, {0, 0}, 0}, one = none;
+    table_plan_t none = {.names = {0, 0}}, one = none;
     table_t t = make_for(10);
 
     one.prefixes[0][0] = 1;
@@ -353,7 +354,7 @@ static void test_room(void)
 
 static void test_full_of_names(void)
 {
-    table_plan_t plan = {{{0, 0}, {0, 0}}, {10, 0}, 100};
+    table_plan_t plan = {.names = {10, 0}, .name_bytes = 100};
     table_t t = make(&plan);
     char name[64];
     int n = 0, held_names = 0;
@@ -394,9 +395,18 @@ static void test_counts(void)
     free(t.base);
 }
 
+/* The end of what bans the address at the time now; -1 if it is not banned. */
+static intmax_t found_until(const table_t *t, const char *text, int64_t now)
+{
+    prefix_t p = prefix_of(text);
+    table_match_t m;
+
+    return table_find(t, &p, now, &m) ? (intmax_t)m.until : -1;
+}
+
 static void test_plan(void)
 {
-    table_plan_t none = {{{0, 0}, {0, 0}}, {0, 0}, 0};
+    table_plan_t none = {.names = {0, 0}};
     table_plan_t most = none;
 
     ok(table_bytes(&none) > 0 && table_bytes(&none) < 1 << 16,
@@ -407,6 +417,57 @@ static void test_plan(void)
     most = none;
     most.name_bytes = UINT64_C(1) << 40;
     is_int((intmax_t)table_bytes(&most), 0, "nor its names");
+}
+
+static int is_zero(const table_t *t, size_t from, size_t to)
+{
+    const char *p = t->base;
+
+    while (from < to && !p[from])
+        from++;
+    return from >= to;
+}
+
+/* Ends take memory in the sets that have some, and nowhere else. */
+static void test_memory_of_ends(void)
+{
+    table_plan_t plan = {.prefixes = {{100, 100}, {100, 0}}};
+    size_t without = table_bytes_used(&plan), size = 0;
+    table_t t = make(&plan);
+    void *place;
+
+    put(&t, "192.0.2.1", TABLE_FOREVER, 1, 0);
+    put(&t, "2001:db8::1", TABLE_FOREVER, 2, 0);
+    ok(without < table_bytes(&plan) && is_zero(&t, without, t.size),
+       "without an end their memory is not touched");
+    is_int((intmax_t)table_memory(&t), (intmax_t)without, "nor counted");
+    ok(!table_first_ends(&t, &plan, 0, 0, &size), "nobody will need it");
+    plan.ends[0][0] = 1;
+    place = table_first_ends(&t, &plan, 0, 0, &size);
+    ok(place && size >= 100 * 4 && (char *)place >= (char *)t.base + without
+           && (char *)place + size <= (char *)t.base + t.size,
+       "or somebody will");
+    put(&t, "192.0.2.2", 1000, 3, 0);
+    ok(!table_first_ends(&t, &plan, 0, 0, &size), "and then has it");
+    ok(table_memory(&t) > without && table_memory(&t) < t.size,
+       "which is counted, for this set alone");
+    is_int(found_until(&t, "192.0.2.1", 2000), TABLE_FOREVER, "no end");
+    is_int(found_until(&t, "192.0.2.2", 999), 1000, "beside one that has");
+    is_int(found_until(&t, "192.0.2.2", 1000), -1, "and is over");
+    put(&t, "192.0.2.1", 1000, 4, 0);
+    is_int(found_until(&t, "192.0.2.1", 2000), TABLE_FOREVER,
+           "none is later than any");
+    put(&t, "192.0.2.2", TABLE_FOREVER, 5, 0);
+    is_int(found_until(&t, "192.0.2.2", 2000), TABLE_FOREVER,
+           "whichever came first");
+    free(t.base);
+
+    t = make(&plan);
+    ok(table_bytes_used(&plan) > without
+           && (char *)table_first_ends(&t, &plan, 0, 0, &size) + size
+                  <= (char *)t.base + table_bytes_used(&plan),
+       "what is planned with ends has their memory in front");
+    free(t.base);
 }
 
 /* A reader may see a block that is being built anew: any bytes.  It ends at
@@ -437,6 +498,7 @@ static void test_garbage(void)
 int main(void)
 {
     test_plan();
+    test_memory_of_ends();
     test_lengths();
     test_longest();
     test_ends();
