@@ -24,6 +24,9 @@ typedef struct loader_clock_t { /* nanoseconds */
 #define LOADER_OPEN 8u    /* somebody wrote, and has not closed it */
 /* Another file has come under the name, and nothing was heard of it since. */
 #define LOADER_MOVED 16u
+/* Another file is there, or notices were lost: whoever writes it may be at it,
+ * and what was heard before was of the one before. */
+#define LOADER_UNHEARD 32u
 
 /* Takes what notices there are by now; whether more was heard of the file than
  * the hints of this look say.  Before a file is taken for what its writer

@@ -49,8 +49,12 @@ void settle_see(settle_t *s, const source_sign_t *sign,
 void settle_hear(settle_t *s, unsigned hints, int64_t heard_at)
 {
     s->deaf = (hints & LOADER_DEAF) != 0;
-    if (hints & (LOADER_CHANGED | LOADER_OPEN))
+    if (hints & (LOADER_CHANGED | LOADER_OPEN | LOADER_UNHEARD))
         s->heard_close = s->heard_moved = 0;
+    if (hints & LOADER_UNHEARD) {
+        s->heard_open = 0;
+        s->unheard = 1;
+    }
     if (hints & LOADER_OPEN)
         s->heard_open = 1;
     if (hints & (LOADER_MOVED | LOADER_CLOSED)) {
@@ -73,7 +77,8 @@ static int written_since(const char *path, const source_sign_t *sign)
 
 /* How long the file must have been still, as far as is heard of whoever wrote
  * it.  One that was moved here is written to no more if it was moved after it
- * was written. */
+ * was written; where nothing was heard of how it came, such a change behind its
+ * last write tells of a rename or a link, and it is judged by rest alone. */
 static int64_t settle_time(const settle_t *s, const char *path,
                            const source_sign_t *sign, int64_t before)
 {
@@ -89,8 +94,9 @@ static int64_t settle_time(const settle_t *s, const char *path,
         return SETTLE;
     if (s->heard_open && sign->size < before)
         return SETTLE_SHORT;
-    return s->heard_open || s->unheard || sign->size == 0 ? SETTLE_HEARD
-                                                          : SETTLE;
+    if (s->heard_open || sign->size == 0)
+        return SETTLE_HEARD;
+    return s->unheard && sign->mtime >= sign->ctime ? SETTLE_HEARD : SETTLE;
 }
 
 int settle_is_settled(settle_t *s, const char *path, const source_sign_t *sign,

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,7 +45,8 @@ void watch_add(watch_t *w, watch_file_t *f, const char *path)
 
 #define ON_FILE (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB)
 #define ON_DIRECTORY                                                           \
-    (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR)
+    (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE      \
+     | IN_ONLYDIR | IN_EXCL_UNLINK)
 
 watch_t *watch_create(void)
 {
@@ -69,18 +71,24 @@ static int in_use(const watch_t *w, int wd)
     return 0;
 }
 
+/* What was heard last of the file takes the place of what was before. */
+static void heard(watch_file_t *f, unsigned how)
+{
+    f->hints = (f->hints & LOADER_CHANGED) | how;
+}
+
 /* Puts a new descriptor in the place of the old one.  A new one means that
- * something else is under the name now. */
-static void put(watch_t *w, watch_file_t *f, int *place, int wd)
+ * something else is under the name now: 1. */
+static int put(watch_t *w, int *place, int wd)
 {
     int old = *place;
 
     if (wd == old)
-        return;
+        return 0;
     *place = wd;
-    f->hints |= LOADER_CHANGED;
     if (old >= 0 && !in_use(w, old))
         (void)inotify_rm_watch(w->fd, old);
+    return 1;
 }
 
 static int directory_watch(watch_t *w, const char *path)
@@ -113,10 +121,12 @@ int watch_renew(watch_t *w, watch_file_t *f)
     int wd = directory_watch(w, f->path);
     int err = failed(wd), err_file;
 
-    put(w, f, &f->directory, wd);
+    if (put(w, &f->directory, wd))
+        f->hints |= LOADER_CHANGED;
     wd = inotify_add_watch(w->fd, f->path, ON_FILE);
     err_file = failed(wd);
-    put(w, f, &f->file, wd);
+    if (put(w, &f->file, wd))
+        heard(f, LOADER_CHANGED | LOADER_UNHEARD);
     return err ? err : err_file;
 }
 
@@ -125,41 +135,61 @@ static int is_name_of(const watch_file_t *f, const struct inotify_event *e)
     return e->len && strcmp(strrchr(f->path, '/') + 1, e->name) == 0;
 }
 
+/* Whoever makes a file has it open; whoever makes a link does not. */
+static int is_link(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_nlink > 1);
+}
+
+static void hear_file(watch_t *w, watch_file_t *f, uint32_t mask)
+{
+    if (mask & IN_IGNORED)
+        f->file = -1;
+    if (mask & IN_ATTRIB)
+        f->hints |= LOADER_CHANGED;
+    if (mask & IN_MODIFY)
+        heard(f, LOADER_CHANGED | LOADER_OPEN);
+    /* A file that loses a name may be one that a symlink led to, and its
+     * directory, which nobody watches, has another there now. */
+    if (mask & (IN_ATTRIB | IN_IGNORED))
+        (void)watch_renew(w, f);
+    if (mask & IN_CLOSE_WRITE)
+        heard(f, LOADER_CLOSED);
+}
+
+/* The watch may have moved to the new file before its name was heard of, so
+ * each of these is behind all that is of the file before. */
+static void hear_name(watch_t *w, watch_file_t *f, uint32_t mask)
+{
+    if (mask & IN_CLOSE_WRITE) {
+        heard(f, LOADER_CLOSED);
+        return;
+    }
+    (void)watch_renew(w, f);
+    if (mask & IN_MOVED_TO || (mask & IN_CREATE && is_link(f->path)))
+        heard(f, LOADER_CHANGED | LOADER_MOVED);
+    else if (mask & IN_CREATE)
+        heard(f, LOADER_CHANGED | LOADER_OPEN);
+    else
+        heard(f, LOADER_CHANGED | LOADER_UNHEARD);
+}
+
 static void hear(watch_t *w, watch_file_t *f, const struct inotify_event *e)
 {
     if (e->mask & IN_Q_OVERFLOW) {
-        f->hints |= LOADER_CHANGED;
+        heard(f, LOADER_CHANGED | LOADER_UNHEARD);
     }
     else if (e->wd == f->file) {
-        if (e->mask & IN_IGNORED)
-            f->file = -1;
-        if (e->mask & (IN_MODIFY | IN_ATTRIB)) {
-            f->hints |= LOADER_CHANGED;
-        }
-        if (e->mask & IN_MODIFY) {
-            f->hints |= LOADER_OPEN;
-            f->hints &= ~(LOADER_CLOSED | LOADER_MOVED);
-        }
-        /* A file that loses a name may be one that a symlink led to, and its
-         * directory, which nobody watches, has another there now. */
-        if (e->mask & (IN_ATTRIB | IN_IGNORED))
-            (void)watch_renew(w, f);
-        if (e->mask & IN_CLOSE_WRITE) {
-            f->hints |= LOADER_CLOSED;
-            f->hints &= ~LOADER_OPEN;
-        }
+        hear_file(w, f, e->mask);
     }
     else if (e->wd == f->directory && (e->mask & IN_IGNORED)) {
         f->directory = -1;
         f->hints |= LOADER_CHANGED;
     }
     else if (e->wd == f->directory && is_name_of(f, e)) {
-        (void)watch_renew(w, f);
-        f->hints |= LOADER_CHANGED;
-        if (e->mask & IN_MOVED_TO) {
-            f->hints |= LOADER_MOVED;
-            f->hints &= ~(LOADER_OPEN | LOADER_CLOSED);
-        }
+        hear_name(w, f, e->mask);
     }
 }
 

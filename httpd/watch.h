@@ -2,9 +2,10 @@
 /*
  * The kernel's notices about files: inotify on Linux, nothing elsewhere.
  *
- * A file is watched itself, and so is the directory that its name stands in,
- * because a rename puts another file under the name.  Notices are hints: the
- * loader decides by looking.
+ * A file is watched itself, and so is the directory that its name stands in:
+ * a rename puts another file under the name, and one that is made anew may be
+ * written and closed before it is watched.  Notices are hints: the loader
+ * decides by looking.
  */
 #ifndef BANLIST_WATCH_H
 #define BANLIST_WATCH_H
@@ -14,8 +15,8 @@
 typedef struct watch_t watch_t; /* all that is watched */
 typedef struct watch_file_t {   /* one file; the caller owns it */
     const char *path;           /* absolute; must outlive the watch */
-    unsigned hints;             /* LOADER_CHANGED, LOADER_CLOSED: what
-                                       * was heard since the caller took it */
+    unsigned hints;             /* LOADER_CHANGED, …: what was heard since
+                                 * the caller took it */
     int file;                   /* watch descriptors, -1: none */
     int directory;
     struct watch_file_t *next;

@@ -224,6 +224,37 @@ static void stopped_half_way(void)
     end();
 }
 
+/* What was heard of a file says nothing of the one in its place. */
+static void made_anew(void)
+{
+    begin();
+    write_aged("192.0.2.1 -\n", SECOND);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    write_aged("192.0.2.2 -\n", 0);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    look(LOADER_CHANGED | LOADER_UNHEARD);
+    pass(400 * MS);
+    look(0);
+    ok(is_banned("192.0.2.1"), "made anew behind the close that was heard: "
+                               "its writer may be at it");
+    pass(200 * MS);
+    look(0);
+    ok(is_banned("192.0.2.2"), "but for half a second");
+    write_aged("192.0.2.3 -\n", 0);
+    look(LOADER_UNHEARD | LOADER_CLOSED);
+    pass(10 * MS);
+    look(0);
+    ok(is_banned("192.0.2.3"), "closed since it was made: two ticks later");
+    write_aged("192.0.2.4 -\n", 60 * SECOND);
+    look(LOADER_CHANGED | LOADER_UNHEARD);
+    pass(60 * MS);
+    look(0);
+    ok(is_banned("192.0.2.4"),
+       "one that was changed later than written to "
+       "was put there whole: as where nothing is heard");
+    end();
+}
+
 /* As sed -i does it, so fast that the file's two times are the same; the time
  * is a millisecond later then. */
 static void move_in(const char *text)
@@ -502,6 +533,7 @@ int main(void)
     closed_in_one_tick();
     moved_in_one_tick();
     heard_meanwhile();
+    made_anew();
     short_and_old();
     moved_and_written();
     reading_that_kills();
