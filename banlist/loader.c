@@ -510,7 +510,21 @@ static void attempt_end(loader_t *l)
     atomic_store(&l->attempt->begun, 0);
 }
 
-static loader_news_e look_inside(loader_t *l, int fd, const source_sign_t *sign,
+/* Whether what is there may be what its writer wanted.  *sign is newer then. */
+static int may_rebuild(loader_t *l, int fd, source_sign_t *sign,
+                       const loader_clock_t *now)
+{
+    const progress_t *p = l->progress;
+
+    if (!p->loaded)
+        return 1;
+    if (sign->size < p->sign.size && source_sign_again(fd, sign) == 0)
+        settle_see(&l->settle, sign, now);
+    return settle_is_settled(&l->settle, l->path, sign, p->sign.size, now,
+                             &l->due);
+}
+
+static loader_news_e look_inside(loader_t *l, int fd, source_sign_t *sign,
                                  const loader_clock_t *now)
 {
     loader_news_e news = LOADER_NOTHING;
@@ -528,9 +542,7 @@ static loader_news_e look_inside(loader_t *l, int fd, const source_sign_t *sign,
         news = look_again(l, now);
         break;
     case GROWN_NOT:
-        if (l->progress->loaded
-            && !settle_is_settled(&l->settle, l->path, sign,
-                                  l->progress->sign.size, now, &l->due))
+        if (!may_rebuild(l, fd, sign, now))
             break;
         news = rebuild(l, fd, sign, now);
         if (news == LOADER_LOADED)

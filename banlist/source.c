@@ -14,6 +14,9 @@
 /* ...and this close where the file system keeps whole seconds. */
 #define SAME_SECOND (2 * SOURCE_SECOND)
 
+/* A file that changes without pause has no sign that holds. */
+#define SIGN_TRIES 4
+
 /* ---- signs ---- */
 
 static int64_t nanoseconds(const struct timespec *t)
@@ -86,6 +89,35 @@ int source_unchanged(int fd, const source_sign_t *sign)
         return 0;
     sign_of(&st, &after);
     return source_sign_same(sign, &after);
+}
+
+/* Whoever truncates holds the file until its times are new too.  Looking for
+ * a hole waits for that (ext4, btrfs, tmpfs), or reading does (XFS). */
+static void wait_for_truncate(int fd)
+{
+    char byte;
+
+#ifdef SEEK_HOLE
+    (void)lseek(fd, 0, SEEK_HOLE);
+#endif
+    (void)!pread(fd, &byte, 1, 0);
+}
+
+int source_sign_again(int fd, source_sign_t *sign)
+{
+    struct stat st;
+    source_sign_t before;
+
+    for (int i = 0; i < SIGN_TRIES; i++) {
+        before = *sign;
+        wait_for_truncate(fd);
+        if (fstat(fd, &st) != 0)
+            return errno;
+        sign_of(&st, sign);
+        if (source_sign_same(sign, &before))
+            break;
+    }
+    return 0;
 }
 
 /* ---- opening ---- */

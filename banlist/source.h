@@ -58,6 +58,11 @@ source_kind_e source_open(const char *path, int *fd, source_sign_t *sign,
  * in, on the same clock; -1: it cannot be told. */
 int64_t source_renamed_at(const char *path);
 
+/* Within truncate() a file is short already while its times are old, and
+ * nothing is heard of it.  Makes of *sign one that is not of such a moment, if
+ * need be by waiting for its end.  0, or an errno value. */
+int source_sign_again(int fd, source_sign_t *sign);
+
 /* Whether the open file is still as *sign says. */
 int source_unchanged(int fd, const source_sign_t *sign);
 

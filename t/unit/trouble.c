@@ -54,6 +54,19 @@ int clock_gettime(clockid_t clock, struct timespec *t)
     return (int)syscall(SYS_clock_gettime, clock, t);
 }
 
+static int truncated_at_lseek; /* somebody's truncate() comes to its end */
+
+static void set_time(int64_t at);
+
+off_t lseek(int fd, off_t at, int whence)
+{
+    if (truncated_at_lseek) {
+        truncated_at_lseek = 0;
+        set_time(now.wall + MS);
+    }
+    return (off_t)syscall(SYS_lseek, fd, at, whence);
+}
+
 /* ---- files and looks ---- */
 
 static void put(const char *text, int flags)
@@ -70,17 +83,22 @@ static void append(const char *text)
     put(text, O_APPEND);
 }
 
-/* In place; as old as its age says (below 0: from the future). */
-static void write_aged(const char *text, int64_t age)
+static void set_time(int64_t at)
 {
     struct timespec times[2];
 
-    put(text, O_TRUNC);
-    times[0].tv_sec = (time_t)((now.wall - age) / SECOND);
-    times[0].tv_nsec = (now.wall - age) % SECOND;
+    times[0].tv_sec = (time_t)(at / SECOND);
+    times[0].tv_nsec = at % SECOND;
     times[1] = times[0];
     if (utimensat(AT_FDCWD, path, times, 0) != 0)
         abort();
+}
+
+/* In place; as old as its age says (below 0: from the future). */
+static void write_aged(const char *text, int64_t age)
+{
+    put(text, O_TRUNC);
+    set_time(now.wall - age);
 }
 
 static void pass(int64_t time)
@@ -348,6 +366,28 @@ static void short_and_old(void)
     end();
 }
 
+/* The same, where the close of the writer before was heard just now, or that
+ * the file was moved here. */
+static void truncated(unsigned heard)
+{
+    begin();
+    write_aged("192.0.2.1 -\n192.0.2.2 -\n", 30 * SECOND);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    write_aged("", 20 * SECOND);
+    truncated_at_lseek = 1;
+    look(LOADER_CHANGED | heard);
+    ok(!truncated_at_lseek, "short, with an old time: whoever is at it is "
+                            "waited for");
+    pass(20 * MS);
+    look(0);
+    ok(is_banned("192.0.2.1"), "and what was heard was of another");
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    pass(10 * MS);
+    look(0);
+    ok(!is_banned("192.0.2.1"), "until that one has closed it");
+    end();
+}
+
 /* Moved here, and written to before anybody watched it. */
 static void moved_and_written(void)
 {
@@ -535,6 +575,8 @@ int main(void)
     heard_meanwhile();
     made_anew();
     short_and_old();
+    truncated(LOADER_CLOSED);
+    truncated(LOADER_MOVED);
     moved_and_written();
     reading_that_kills();
     bad_lines_counted_once();
