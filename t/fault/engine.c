@@ -34,7 +34,7 @@ static const struct {
              {FAULT_mmap, ENOMEM},         {FAULT_madvise, ENOMEM},
              {FAULT_madvise, EINVAL}, /* what an old kernel knows nothing of */
              {FAULT_memfd_create, ENOMEM}, {FAULT_ftruncate, ENOMEM},
-             {FAULT_getrandom, ENOMEM}};
+             {FAULT_getrandom, ENOMEM},    {FAULT_lseek, EINVAL}};
 
 static void arm(size_t which, int nth, int more)
 {

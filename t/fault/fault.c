@@ -107,6 +107,13 @@ int stat(const char *path, struct stat *st)
                : (int)syscall(SYS_newfstatat, AT_FDCWD, path, st, 0);
 }
 
+int lstat(const char *path, struct stat *st)
+{
+    return fails(FAULT_lstat) ? -1
+                              : (int)syscall(SYS_newfstatat, AT_FDCWD, path, st,
+                                             AT_SYMLINK_NOFOLLOW);
+}
+
 int fstat(int fd, struct stat *st)
 {
     return fails(FAULT_fstat)
@@ -117,6 +124,11 @@ int fstat(int fd, struct stat *st)
 ssize_t pread(int fd, void *to, size_t len, off_t at)
 {
     return fails(FAULT_pread) ? -1 : syscall(SYS_pread64, fd, to, len, at);
+}
+
+off_t lseek(int fd, off_t at, int whence)
+{
+    return fails(FAULT_lseek) ? -1 : (off_t)syscall(SYS_lseek, fd, at, whence);
 }
 
 ssize_t read(int fd, void *to, size_t len)
@@ -183,6 +195,18 @@ int ppoll(struct pollfd *p, nfds_t n, const struct timespec *t,
         copy = *t;
     return (int)syscall(SYS_ppoll, p, n, t ? &copy : NULL, mask,
                         sizeof(uint64_t));
+}
+
+int inotify_rm_watch(int fd, int wd)
+{
+    return fails(FAULT_inotify_rm_watch)
+               ? -1
+               : (int)syscall(SYS_inotify_rm_watch, fd, wd);
+}
+
+int poll(struct pollfd *p, nfds_t n, int milliseconds)
+{
+    return fails(FAULT_poll) ? -1 : (int)syscall(SYS_poll, p, n, milliseconds);
 }
 
 int pipe(int fds[2])

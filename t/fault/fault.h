@@ -31,7 +31,11 @@
     CALL(opendir)                                                              \
     CALL(fork)                                                                 \
     CALL(pipe)                                                                 \
-    CALL(write)
+    CALL(write)                                                                \
+    CALL(lstat)                                                                \
+    CALL(lseek)                                                                \
+    CALL(poll)                                                                 \
+    CALL(inotify_rm_watch)
 
 typedef enum fault_call_e {
     FAULT_NONE = 0,

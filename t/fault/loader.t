@@ -15,14 +15,17 @@ use BanList::Clients;
 use BanList::Httpd;
 use BanList::Process qw(wait_for);
 use Test::More;
+use Time::HiRes qw(sleep);
 
 plan skip_all => 'the sanitizers have calls of their own'
     if $ENV{BANLIST_PRELOAD};
 
 (my $library = BanList::Httpd::module()) =~ s{/[^/]*$}{/t/fault.so};
-my @calls = qw(malloc calloc realloc open stat fstat pread read mmap madvise
-    ftruncate memfd_create getrandom inotify_init1 inotify_add_watch ppoll
-    opendir fork pipe write);
+my $tree = "$FindBin::Bin/../..";
+
+# In the order of t/fault/fault.h.
+open my $in, '<', "$tree/t/fault/fault.h" or die $!;
+my @calls = map { /^    CALL\((\w+)\)/ } <$in>;
 my %number;
 @number{@calls} = 1 .. @calls;
 my %error = (EIO => 5, EAGAIN => 11, ENOMEM => 12, EACCES => 13, EMFILE => 24,
@@ -40,6 +43,27 @@ sub order {
 }
 
 sub hits { (unpack 'l6', $_[0]->read_file('fault'))[4] }
+sub left { (unpack 'l6', $_[0]->read_file('fault'))[1] }
+
+# --- Nothing is left out ---
+
+# What cannot fail, has nobody who could do anything about it, or fails as
+# one of the others does (strdup: malloc).
+my %harmless = map { $_ => 1 } qw(free memchr memcpy memmove memset strcmp
+    strdup strndup strlen strrchr strtol getpid getppid clock_gettime dirfd
+    close closedir closelog munmap kill waitpid mallopt prctl readdir
+    sigemptyset signal sigprocmask);
+(my $build = $library) =~ s{/t/fault\.so$}{};
+my %used = map { /^(?:__)?([a-z]\w*?)(?:_chk)? U\b/ ? ($1 => 1) : () }
+    `nm -u -f posix $build/obj/banlist/*.o $build/obj/httpd/loader_process.o \
+        $build/obj/httpd/watch.o`;
+my $rooms = join '|', 'ap', 'apr', 'banlist',
+    map { m{/(\w+)\.h$} } glob("$tree/banlist/*.h $tree/httpd/watch.h");
+my @ours = grep { !/^(?:$rooms)_|^(?:errno_location|stack_chk_fail)$/ }
+    sort keys %used;
+cmp_ok scalar(@ours), '>', 20, 'calls of the engine and the loader';
+is join(' ', grep { !$number{$_} && !$harmless{$_} } @ours), '',
+    'each can be made to fail';
 
 sub server {
     my %o = @_;
@@ -53,45 +77,104 @@ sub server {
     return $h->start;
 }
 
-sub text { join '', map { "10.0.$_[0].$_ -\n" } 0 .. 200 }
+# Each version of the list has an address of its own.
+my $version = 0;
+sub of_version { sprintf '10.%d.%d.%d', 1 + $version / 200, $version % 200, @_ }
+sub text {
+    return join '', map { "$_\n" } '10.0.0.1 -', 'name.example.net',
+        map { of_version($_) } 0 .. 200;
+}
 
 my $h = server();
 gets($h, '10.0.0.1', 403, 'a server with nothing failing');
 is hits($h), 0, 'so far';
 
-my $version = 1;
-for my $call (qw(malloc calloc realloc open stat fstat pread read madvise
-    inotify_add_watch ppoll opendir write)) {
-    my $failed = 0;
-    for my $nth (0, 1, 3) {
-        order($h, call => $call, nth => $nth, more => 5, loader => 1,
-            error => $call eq 'pread' ? 'EIO' : 'ENOMEM');
-        $version++;
-        $h->replace_file('banned', "10.0.0.1 -\n" . text($version));
-        $h->append_file('banned', "10.0.250.$version -\n");
-        wait_for(sub { hits($h) >= 1 }, 0.4);
-        my $answer = answer($h, '10.0.0.1');
-        $failed += hits($h);
-        order($h);
-        fail "$call: the last good list was lost" if $answer != 403;
-        comes_to_get($h, "10.0.$version.7", 403,
-            "$call failed after $nth: what the file says comes");
-    }
-    note "$call failed $failed times";
+# --- A loader's calls, in turn ---
+
+# What a loader may come to do: a file is replaced, appended to, emptied and
+# rewritten; or a loader starts, to find another file.
+my %change = (
+    'at work' => sub {
+        unlink $h->path('banned');
+        $h->write_file('banned', "10.0.0.1 -\n");
+        sleep 0.05; # to be seen before it is replaced
+        $h->replace_file('banned', text());
+        $h->append_file('banned', of_version(210) . "\n");
+    },
+    'as it starts' => sub {
+        $h->replace_file('banned', text());
+        $h->graceful;
+    },
+);
+
+my (%failed, @lost, @late);
+sub is_in_force { wait_for(sub { answer($h, of_version(7)) == 403 }, $_[0]) }
+
+# How often it is made.
+sub times_made {
+    my ($when, $call) = @_;
+    order($h, call => $call, nth => 1_000_000, loader => 1);
+    $version++;
+    $change{$when}->();
+    is_in_force(10) or die "$call: not even counted: " . $h->tail;
+    return 1_000_000 - left($h);
 }
-is scalar(grep { $_ } $h->loader_pids), 1, 'there is one loader';
+
+sub turn {
+    my ($when, $call, $nth, $more) = @_;
+    my $error = $call =~ /read/ ? 'EIO' : 'ENOMEM';
+    order($h, call => $call, nth => $nth, more => $more, loader => 1,
+        error => $error);
+    $version++;
+    $change{$when}->();
+    wait_for(sub { hits($h) >= 1 }, 0.3);
+    push @lost, "$when: $call, $nth" if answer($h, '10.0.0.1') != 403;
+    $failed{$call}++ if hits($h);
+    order($h);
+    is_in_force(10) or push @late, "$when: $call, $nth";
+}
+
+# The first, and as many among the rest: what is made at each look is made
+# for ever.
+my $TURNS = 8;
+sub turns_of {
+    my $made = shift;
+    return 0 .. $made - 1 if $made <= $TURNS;
+    return (0 .. $TURNS - 1,
+        map { $TURNS + int($_ * ($made - $TURNS) / $TURNS) } 0 .. $TURNS - 1);
+}
+
+for my $when (sort keys %change) {
+    for my $call (grep { !/^(?:fork|pipe|poll)$/ } @calls) {
+        my $made = times_made($when, $call);
+        for my $nth (turns_of($made)) {
+            turn($when, $call, $nth, $_) for 1, 1000;
+        }
+        note "$when: $call is made $made times";
+    }
+}
+order($h);
+is "@lost", '', 'the last good list stays in force';
+is "@late", '', 'and what the file says comes';
+# The parent's: t/fault/engine.c has those that make a segment, and the others
+# come below.
+my %parents = map { $_ => 1 } qw(memfd_create ftruncate getrandom pipe fork
+    poll);
+is join(' ', grep { !$failed{$_} && !$parents{$_} } @calls), '',
+    'each call of a loader has failed';
+is scalar($h->loader_pids), 1, 'there is one loader';
 unlike $h->error_log, qr/exit signal/, 'none crashed';
 
 # The clock, by two hours.
 for my $clock (-7200, 7200) {
     order($h, clock => $clock);
     $version++;
-    $h->write_file('banned', "10.0.0.1 -\n" . text($version));
-    comes_to_get($h, "10.0.$version.7", 403, "the clock set by $clock s");
-    $h->append_file('banned', "10.0.251.$version -\n");
-    comes_to_get($h, "10.0.251.$version", 403, 'an append, too');
-    $h->append_file('banned', "10.0.252.$version");
-    comes_to_get($h, "10.0.252.$version", 403, 'and a line without its end',
+    $h->write_file('banned', text());
+    comes_to_get($h, of_version(7), 403, "the clock set by $clock s");
+    $h->append_file('banned', of_version(251) . "\n");
+    comes_to_get($h, of_version(251), 403, 'an append, too');
+    $h->append_file('banned', of_version(252));
+    comes_to_get($h, of_version(252), 403, 'and a line without its end',
         within => 8);
     $h->append_file('banned', "\n");
 }
@@ -110,7 +193,7 @@ comes_to_get($h, '10.0.253.1', 403, 'with success');
 
 # A graceful restart while there is no memory for a pipe or a process.
 # (The first pipe is httpd's own.)
-for my $call (qw(pipe fork)) {
+for my $call (qw(pipe fork poll)) {
     order($h, call => $call, more => 1, error => 'EMFILE',
         nth => $call eq 'pipe' ? 1 : 0);
     $h->graceful;
