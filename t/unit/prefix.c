@@ -651,7 +651,7 @@ static int scans_alike(const char *text, size_t *len)
 static void test_scan(void)
 {
     static const char bytes[] = "0123456789abcdefF::::.../// -,;\n\0%[]\xff";
-    char text[80];
+    char text[80] = ""; /* what its end gives way to is known, too */
     size_t len, i;
     prefix_t p;
     int n, k, whole = 0, wrong = 0, scanned = 0;

@@ -469,7 +469,9 @@ static int other_looks(int dies)
         loader_t *other = loader_create(path, &segment, 128);
 
         die_at_pread = dies;
-        _exit(loader_look(other, &now, LOADER_CHANGED | LOADER_CLOSED, NULL));
+        status = loader_look(other, &now, LOADER_CHANGED | LOADER_CLOSED, NULL);
+        loader_destroy(other);
+        _exit(status);
     }
     waitpid(pid, &status, 0);
     return status;
