@@ -51,7 +51,7 @@ sub one_to_each {
 # What all of them answer $IN_FORCE s after now: whether it is this.
 sub all_answer {
     my ($to, $status, $mark) = @_;
-    sleep $IN_FORCE;
+    sleep patience($IN_FORCE);
     my @got = map { ask($to->{$_}, $mark)->{status} } sort keys %$to;
     return 1 unless grep { $_ != $status } @got;
     note "not yet: @got";
@@ -73,7 +73,7 @@ sub lifted_within {
         sleep 0.1;
         $h->replace_file('banned', "192.0.2.1 -\n");
         my $start = time;
-        while (time < $start + $SOON) {
+        while (time < $start + patience($SOON)) {
             last if ask($one, 'one')->{status} == 200;
             sleep 0.001;
         }
@@ -111,7 +111,7 @@ each_mpm {
         "every child refuses $IN_FORCE s after the line was appended";
     cmp_ok $served, '>=', 2, 'and serves as soon after it was taken out';
     my $best = lifted_within($h, \%to);
-    cmp_ok $best, '<', 0.02, "a ban is lifted in milliseconds by a rename";
+    cmp_ok $best, '<', patience(0.02), "a ban is lifted in milliseconds by a rename";
     note sprintf '%.1f ms', 1000 * $best;
     is scalar(grep { !$to{$_} } $h->pids), 0,
         'they are the same processes all along';

@@ -28,7 +28,7 @@ sub crowd {
         defined(my $pid = fork) or die "fork: $!";
         push @pids, $pid;
         next if $pid;
-        my $until = time + 60;
+        my $until = time + patience(60);
         until (-e $h->path('enough') || time > $until) {
             my $got = eval { answer($h, $client) } // $@;
             $h->append_file("got.$client", "$got\n");
@@ -87,7 +87,7 @@ sub ban_after {
     $h->configure(conf => conf($conf));
     $h->graceful for 1 .. $times || 1;
     $h->append_file('banned', "$banned -\n");
-    sleep 0.3;
+    sleep patience(0.3);
     is ask_the_rest($old), 403,
         "$name: a ban made after it is seen on a connection from before";
     is ask_the_rest($other), 200, 'and a neighbour is served there';

@@ -20,9 +20,11 @@ my $STILL = 1;
 each_mpm {
     my $mpm = shift;
     my $h = BanList::Httpd->new(mpm => $mpm, modules => ['remoteip'],
+        processes => 1,
         files => { banned => "10.0.0.2\n" },
         conf => "${TRUST_PROXY}BanListFile banned\nBanListInterval 30s\n");
     $h->start;
+    gets($h, '10.0.0.2', 403, 'what the file begins with');
 
     $h->append_file('banned', "10.0.0.3\n10.0.0.1");
     comes_to_get($h, '10.0.0.3', 403, 'the whole line before it counts');

@@ -16,7 +16,7 @@ use Time::HiRes qw(sleep time);
 
 # What is asserted to be "at once"; waiting for the body, or lingering over
 # it, would be 30 seconds and more.
-my $AT_ONCE = 1.5;
+my $AT_ONCE = patience(1.5);
 
 my $POST = "POST /up HTTP/1.1\r\nHost: localhost\r\n";
 my $LENGTH = "Content-Length: 100000000\r\n";
@@ -32,7 +32,7 @@ sub dribble {
     my $served = time - $start;
     is $other->{status}, 200, 'the next client is served';
     my ($answer, $end) = ('', 'open');
-    while ($end !~ /fin|rst/ && time - $start < 10) {
+    while ($end !~ /fin|rst/ && time - $start < patience(10)) {
         $c->send('x');
         my ($bytes, $now) = $c->read_all(0.2);
         $answer .= $bytes;
@@ -74,7 +74,7 @@ sub try_direct {
     my ($answer, $end, $sent, $took) =
         pour($h->connect(from => '127.0.0.7'), $POST);
     like $answer, qr{\A(?:HTTP/1\.1 403 |\z)}, 'a poured body: answered or cut';
-    cmp_ok $took, '<', 4, 'within the two seconds of a short linger';
+    cmp_ok $took, '<', patience(4), 'within the two seconds of a short linger';
 
     my $c = $h->connect(from => '127.0.0.7');
     $c->send("GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n" x 5);
@@ -121,7 +121,7 @@ sub try_proxied {
     like $answer, qr{\AHTTP/1\.1 403 .*^Connection: close\r}ms,
         'a dribbled body: answered, the end announced';
     like $end, qr/fin|rst/, 'and the connection ended';
-    cmp_ok $took, '<', 6, 'after a short linger';
+    cmp_ok $took, '<', patience(6), 'after a short linger';
 }
 
 # A script that reads what it is given before it answers.

@@ -13,7 +13,7 @@ use BanList::Test;
 use POSIX ();
 use Test::More;
 
-my ($CLIENTS, $EACH, $BATCH) = (8, 6250, 50);
+my ($CLIENTS, $EACH, $BATCH) = (8, many(6250), 50);
 
 my $h = BanList::Httpd->new(
     mpm       => 'prefork',

@@ -718,9 +718,10 @@ static void test_random_bytes(void)
     };
     static char doc[1 << 12];
     static heard_t whole, pieces;
+    int n = many(20000);
     int i, wrong = 0;
 
-    for (i = 0; i < 20000; ++i) {
+    for (i = 0; i < n; ++i) {
         size_t len = 0;
 
         while (len < 200 + random32() % 200) {
@@ -740,7 +741,7 @@ static void test_random_bytes(void)
                     1 + random32() % 40);
         wrong += differs(&whole, &pieces);
     }
-    is_int(wrong, 0, "20000 random documents: chunks as in one");
+    is_int(wrong, 0, "%d random documents: chunks as in one", n);
 }
 
 #define MORE_LINES 100 /* so many that the short way looks at all of it */
@@ -807,9 +808,10 @@ static void test_two_ways(int is_ipv6)
 {
     static const char bytes[] = "0123456789012345678900..../-; \t\r#x,!:\0af:";
     char text[128];
+    int n = many(300000);
     int i, k, wrong = 0;
 
-    for (i = 0; i < 300000 && wrong < 5; ++i) {
+    for (i = 0; i < n && wrong < 5; ++i) {
         int len = put_plain(text, is_ipv6);
 
         for (k = (int)(random32() % 3); k > 0; --k) {
@@ -822,8 +824,8 @@ static void test_two_ways(int is_ipv6)
             ++wrong;
         }
     }
-    is_int(wrong, 0, "300000 plain and nearly plain lines of IPv%d: both ways "
-           "alike", is_ipv6 ? 6 : 4);
+    is_int(wrong, 0, "%d plain and nearly plain lines of IPv%d: both ways "
+           "alike", n, is_ipv6 ? 6 : 4);
 }
 
 /* The tables' lines and what may stand behind a plain one. */
@@ -962,9 +964,10 @@ static void test_round_trip(void)
     };
     char text[PREFIX_TEXT_MAX], line[128], want[128];
     prefix_t p = { 0, 0, 0, 0 };
+    int n = many(50000);
     int i, wrong = 0;
 
-    for (i = 0; i < 50000; ++i) {
+    for (i = 0; i < n; ++i) {
         p.is_ipv6 = (uint8_t)(random32() & 1);
         p.plen = (uint8_t)(1 + random32() % prefix_plen_max(p.is_ipv6));
         p.hi = (uint64_t)random32() << 32 | (p.is_ipv6 ? random32() : 0);
@@ -976,7 +979,7 @@ static void test_round_trip(void)
         snprintf(want, sizeof(want), "1 %s", text);
         wrong += strcmp(heard(line, strlen(line)), want) != 0;
     }
-    is_int(wrong, 0, "50000 random prefixes, in each form");
+    is_int(wrong, 0, "%d random prefixes, in each form", n);
 }
 
 int main(void)

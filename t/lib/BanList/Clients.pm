@@ -18,7 +18,7 @@ use warnings;
 use Exporter 'import';
 use Test::More ();
 
-use BanList::Process qw(wait_for);
+use BanList::Process qw(wait_for watch_for);
 
 our @EXPORT = qw($SOON $TRUST_PROXY answer gets comes_to_get stays logged
     comes_to_be_logged);
@@ -59,7 +59,7 @@ sub stays {
     my ($h, $client, $status, $seconds, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $other;
-    wait_for(sub {
+    watch_for(sub {
         my $got = answer($h, $client);
         $other = $got if $got != $status;
         return defined $other;

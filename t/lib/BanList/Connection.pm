@@ -12,13 +12,15 @@ use IO::Socket::IP;
 use Socket qw(SOCK_STREAM IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
+use BanList::Process qw(patience);
+
 # host, port; from: the client's own address; timeout: seconds to connect.
 # Returns undef, with the reason in $@, where it cannot connect.
 sub new {
     my ($class, %opt) = @_;
     my $socket = IO::Socket::IP->new(
         PeerHost => $opt{host}, PeerPort => $opt{port},
-        Type => SOCK_STREAM, Timeout => $opt{timeout} || 10,
+        Type => SOCK_STREAM, Timeout => patience($opt{timeout} || 10),
         $opt{from} ? (LocalHost => $opt{from}) : ()) or return undef;
     $socket->setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
     return bless { socket => $socket, in => '', end => 'open' }, $class;
@@ -99,7 +101,7 @@ sub _chunked {
 sub read_response {
     my ($self, %opt) = @_;
     my $start = time;
-    my $until = $start + ($opt{timeout} || 10);
+    my $until = $start + patience($opt{timeout} || 10);
     my %got = (status => 0, reason => '', headers => {}, body => '');
     do {
         my $line = $self->_line($until);

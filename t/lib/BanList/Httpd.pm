@@ -15,7 +15,9 @@
 #   $h->get('/', from => '127.0.0.5')->{status};
 #
 # The module is $BANLIST_MODULE or build/mod_banlist.so; $BANLIST_PRELOAD is
-# a library (a sanitizer's runtime) to load into httpd first.
+# a library (a sanitizer's runtime) to load into httpd first; $BANLIST_UNDER is
+# a command (valgrind and its options) to run httpd under; $BANLIST_MEMORY is
+# what BanListMemory is where a test does not set it.
 package BanList::Httpd;
 
 use strict;
@@ -84,6 +86,12 @@ sub _loads {
     return join '', @lines;
 }
 
+sub _memory {
+    my $self = shift;
+    return '' unless $self->{banlist} && $ENV{BANLIST_MEMORY};
+    return "BanListMemory $ENV{BANLIST_MEMORY}\n";
+}
+
 # Exactly {processes} children, whatever they do.
 sub _mpm_limits {
     my $self = shift;
@@ -132,6 +140,7 @@ PidFile run/httpd.pid
 ErrorLog $self->{log}
 LogLevel info
 @{[$self->_loads]}
+@{[$self->_memory]}
 @{[_user()]}
 @{[$self->_mpm_limits]}
 $listen
@@ -150,8 +159,8 @@ END
 
 sub _command {
     my $self = shift;
-    return (program(), '-d', $self->{root}, '-f',
-        $self->path('conf/httpd.conf'), @_);
+    return (split(' ', $ENV{BANLIST_UNDER} // ''), program(),
+        '-d', $self->{root}, '-f', $self->path('conf/httpd.conf'), @_);
 }
 
 # httpd with other options (-t, -D …): its exit status and all it said.

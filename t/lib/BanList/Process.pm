@@ -19,12 +19,25 @@ use POSIX qw(WNOHANG);
 use Scalar::Util qw(weaken);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(wait_for free_port);
+our @EXPORT_OK = qw(wait_for watch_for patience many free_port);
 
 my %live;
 
+# A limit of so many seconds, on this run: $BANLIST_PATIENCE times as many,
+# where something makes all programs slow.
+sub patience { $_[0] * ($ENV{BANLIST_PATIENCE} || 1) }
+
+# How often to do what is done so many times: there $BANLIST_FEWER times less.
+sub many { int $_[0] / ($ENV{BANLIST_FEWER} || 1) }
+
 # The seconds until $test was true, or undef if it never was within $limit.
 sub wait_for {
+    my ($test, $limit) = @_;
+    return watch_for($test, patience($limit));
+}
+
+# The same for what should not come: with its limit as it is.
+sub watch_for {
     my ($test, $limit) = @_;
     my $start = time;
     while (1) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What httpd tests share: each_mpm { … $mpm … }, and wait_for.
+# What httpd tests share: each_mpm { … $mpm … }, and from
+# BanList::Process wait_for, patience and many.
 package BanList::Test;
 
 use strict;
@@ -10,9 +11,9 @@ use Exporter 'import';
 use Test::More ();
 
 use BanList::Httpd;
-use BanList::Process qw(wait_for);
+use BanList::Process qw(wait_for patience many);
 
-our @EXPORT = qw(each_mpm wait_for);
+our @EXPORT = qw(each_mpm wait_for patience many);
 
 # Runs the block as a subtest under each MPM ($BANLIST_MPM: under that one).
 sub each_mpm (&) {

@@ -22,12 +22,14 @@ use POSIX qw(WNOHANG);
 use Socket qw(SOCK_STREAM IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
+use BanList::Process qw(patience);
+
 sub new {
     my ($class, %opt) = @_;
     my $self = bless { in => '', end => 'open', wire_bytes => 0 }, $class;
     $self->{server} = IO::Socket::IP->new(
         PeerHost => $opt{host} || '127.0.0.1', PeerPort => $opt{port},
-        Type => SOCK_STREAM, Timeout => 10,
+        Type => SOCK_STREAM, Timeout => patience(10),
         $opt{from} ? (LocalHost => $opt{from}) : ());
     if (!$self->{server}) {
         die "connect: $@\n" unless $!{ECONNRESET};
@@ -126,7 +128,7 @@ sub _pump {
 # Whether $done said so.
 sub read_until {
     my ($self, $done, $seconds) = @_;
-    my $until = time + ($seconds || 10);
+    my $until = time + patience($seconds || 10);
     until ($done->($self->{in})) {
         my $left = $until - time;
         return 0 if $left <= 0 || !$self->_pump($left);
