@@ -49,6 +49,7 @@ END
     # More than one process can hold, so that all have some.
     my $n = $mpm eq 'prefork' ? 3 : 18;
     my @c = connections($h, $n);
+    is answers('203.0.113.7', @c), "200:$n", 'nobody is banned yet';
 
     my $end = int(time) + 4;
     $h->write_file('banned', "203.0.113.7 - until=$end\n203.0.113.8 -\n"
