@@ -177,20 +177,20 @@ tsan: ## unit tests under the thread sanitizer
 	@BANLIST_SECONDS=10 $(MAKE) --no-print-directory BUILD=build/tsan \
 	    SANITIZE=thread unit
 
-memcheck: ## unit and httpd tests under valgrind's memcheck; MPM=worker for that one
+memcheck: ## unit and httpd tests under valgrind (MPM=worker: that one)
 	@t/setup test
 	@$(MAKE) --no-print-directory memchecked
 
 # An MPM with threads and the one without: worker's would find what event's
 # do.  The longest tests come first.
-SLOWEST = $(BUILD)/t/unit/oracle $(patsubst %,t/httpd/%.t,loader-process \
-    graceful-restart matrix until status hostnames)
+SLOWEST = $(BUILD)/t/unit/oracle $(patsubst %,t/httpd/%.t,config-errors \
+    loader-process graceful-restart matrix until status hostnames)
 WATCHED = $(SLOWEST) $(filter-out $(SLOWEST),$(UNITS) $(REPLAY) \
     $(wildcard t/httpd/*.t))
 
 memchecked: tests
-	BANLIST_MPM="$(or $(MPM),event prefork)" BANLIST_SECONDS=10 ORACLE_LOOKUPS=450000 \
-	    $(PROVE) --exec t/memcheck $(WATCHED)
+	BANLIST_MPM="$(or $(MPM),event prefork)" BANLIST_SECONDS=10 \
+	    ORACLE_LOOKUPS=450000 $(PROVE) --exec t/memcheck $(WATCHED)
 
 # Switched off: swappable parameters (every comparison of two addresses has
 # them), narrowing (httpd's own interfaces mix int and size_t), reserved

@@ -44,11 +44,11 @@ sub under_load {
     my @crowd = crowd($h, sort keys %want);
     for (1 .. $RESTARTS) {
         my @old = $h->pids;
-        sleep 0.2;
+        sleep patience(0.2);
         $h->graceful;
         let_end($h, @old) if $_ % 2;
     }
-    sleep 0.2;
+    sleep patience(0.2);
     $h->write_file('enough', '');
     waitpid $_, 0 for @crowd;
     for my $client (sort keys %want) {
