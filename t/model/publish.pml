@@ -14,8 +14,8 @@
  * A BLOCK has one entry that every build puts in (OURS) and one slot for an
  * entry inserted later (UNTIL, KEY, META: META makes it a slot in use), which
  * is the first that has an end (ENDS says that there are some: without, nobody
- * looks at UNTIL).  All words of block n's contents have the value n, which is also the serial
- * under which it is published; 0 is a cleared word.
+ * looks at UNTIL).  All words of block n's contents have the value n, which is
+ * also the serial under which it is published; 0 is a cleared word.
  *
  * WHAT STANDS FOR WHAT
  *   Reader    banlist/shared.c: shared_find enter left_whole
@@ -28,10 +28,10 @@
  *   Parent    httpd/loader_process.c: maintain end_loader spawn
  *
  * MUTANTS, each of which must be found out: NO_SECOND_LOOK, CLEAR_FIRST,
- * META_FIRST, ENDS_FIRST (the reader asks whether there are ends before it
- * finds the slot), GO_ON (the successor of a killed writer does not begin the
- * spare block afresh), TWO_WRITERS (it does not wait for the end of the
- * first).
+ * META_FIRST, ENDS_LAST, ENDS_FIRST (the reader asks whether there are ends
+ * before it finds the slot), GO_ON (the successor of a killed writer does not
+ * begin the spare block afresh), TWO_WRITERS (it does not wait for the end of
+ * the first).
  */
 
 #ifndef LAST
@@ -109,7 +109,9 @@ inline publish(n)
 
 inline insert(n)
 {
+#ifndef ENDS_LAST
     stores!ENDS(n),n;
+#endif
 #ifdef META_FIRST
     stores!META(n),n;
     stores!UNTIL(n),n;
@@ -118,6 +120,9 @@ inline insert(n)
     stores!UNTIL(n),n;
     stores!KEY(n),n;
     stores!META(n),n
+#ifdef ENDS_LAST
+    ; stores!ENDS(n),n
+#endif
 #endif
 }
 
