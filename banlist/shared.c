@@ -13,7 +13,7 @@
 #endif
 
 #define MAGIC UINT64_C(0x62616e6c69737403) /* "banlist", layout version 3 */
-#define PAGE ((size_t)4096)
+#define ALIGN ((size_t)65536)              /* of a block: no page is larger */
 #define LINE 64 /* bytes of a cache line, or of two halves of one */
 
 typedef struct figures_t {
@@ -44,14 +44,14 @@ typedef struct shared_head_t {
 
 /* ---- the mapping ---- */
 
-static size_t page_round(size_t n)
+static size_t round_up(size_t n, size_t to)
 {
-    return (n + PAGE - 1) & ~(PAGE - 1);
+    return (n + to - 1) & ~(to - 1);
 }
 
 static size_t head_bytes(void)
 {
-    return page_round(sizeof(shared_head_t));
+    return round_up(sizeof(shared_head_t), ALIGN);
 }
 
 size_t shared_block_size(const shared_t *s)
@@ -61,7 +61,7 @@ size_t shared_block_size(const shared_t *s)
 
 size_t shared_memory_for(size_t block_size)
 {
-    return head_bytes() + 2 * page_round(block_size);
+    return head_bytes() + 2 * round_up(block_size, ALIGN);
 }
 
 static char *block_of(const shared_t *s, uint64_t serial)
@@ -102,13 +102,13 @@ int shared_create(shared_t *s, size_t memory, const hash_seed_t *seed)
 
     if (size < 2 * head_bytes())
         size = 2 * head_bytes();
-    size = page_round(size);
+    size = round_up(size, ALIGN);
     err = map_shared(size, &where);
     if (err)
         return err;
     s->head = where;
     s->size = size;
-    s->block_size = ((size - head_bytes()) / 2) & ~(PAGE - 1);
+    s->block_size = ((size - head_bytes()) / 2) & ~(ALIGN - 1);
     s->head->head_size = sizeof(shared_head_t);
     s->head->size = size;
     s->head->seed = *seed;
@@ -313,7 +313,7 @@ static void free_block(const shared_t *s, uint64_t serial)
     removed = madvise(block, shared_block_size(s), MADV_REMOVE) == 0;
 #endif
     if (!removed)
-        clear(block, page_round(atomic_load(used)));
+        clear(block, atomic_load(used));
     atomic_store(used, 0);
 }
 
@@ -322,9 +322,10 @@ static void free_block(const shared_t *s, uint64_t serial)
 static int reserve(void *place, size_t size)
 {
 #ifdef MADV_POPULATE_WRITE
-    size_t before = (uintptr_t)place % PAGE;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = (uintptr_t)place % page;
 
-    if (madvise((char *)place - before, page_round(before + size),
+    if (madvise((char *)place - before, round_up(before + size, page),
                 MADV_POPULATE_WRITE)
         == 0)
         return 0;
@@ -336,17 +337,34 @@ static int reserve(void *place, size_t size)
     return 0;
 }
 
+/* The zero bytes of the block in force that reserve() got some of: the pages
+ * that are theirs alone. */
+static void release(void *place, size_t size)
+{
+#ifdef MADV_REMOVE
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = round_up((uintptr_t)place, page) - (uintptr_t)place;
+
+    if (size > before + page)
+        (void)madvise((char *)place + before, (size - before) & ~(page - 1),
+                      MADV_REMOVE);
+#else
+    (void)place;
+    (void)size;
+#endif
+}
+
 int shared_spare(const shared_t *s, const table_plan_t *plan, table_t *t)
 {
     uint64_t spare = serial_of(s) + 1;
-    size_t size = table_bytes(plan);
+    size_t size = table_bytes(plan), used = table_bytes_used(plan);
     int err;
 
     if (!size || size > shared_block_size(s))
         return ENOMEM;
     free_block(s, spare);
-    atomic_store(&s->head->used[spare & 1], size);
-    err = reserve(block_of(s, spare), table_bytes_used(plan));
+    atomic_store(&s->head->used[spare & 1], used);
+    err = reserve(block_of(s, spare), used);
     if (err) {
         free_block(s, spare);
         return err;
@@ -364,16 +382,34 @@ void shared_publish(const shared_t *s)
     free_block(s, serial);
 }
 
+/* Makes sure of memory in the block in force.  How far it is used is noted
+ * first: whoever clears it may be the successor of a loader killed in here. */
+static int use_more(const shared_t *s, uint64_t serial, void *place,
+                    size_t size)
+{
+    _Atomic uint64_t *used = &s->head->used[serial & 1];
+    size_t end = (size_t)((char *)place - block_of(s, serial)) + size;
+    int err;
+
+    if (atomic_load(used) < end)
+        atomic_store(used, end);
+    err = reserve(place, size);
+    if (err)
+        release(place, size);
+    return err;
+}
+
 int shared_current(const shared_t *s, const table_plan_t *plan, table_t *t)
 {
-    int err = enter(s, t) && table_has_room(t, plan) ? 0 : ENOSPC;
+    uint64_t serial = enter(s, t);
+    int err = serial && table_has_room(t, plan) ? 0 : ENOSPC;
 
     for (int i = 0; i < 4 && !err; i++) {
         size_t size;
         void *place = table_first_ends(t, plan, i / 2, i % 2, &size);
 
         if (place)
-            err = reserve(place, size);
+            err = use_more(s, serial, place, size);
     }
     return err;
 }

@@ -76,7 +76,7 @@ typedef struct shared_report_t {
     uint64_t bytes;   /* of the file */
     uint64_t entries; /* lines that named somebody, doubles included */
     uint64_t bad;
-    uint64_t memory; /* bytes of the block in force */
+    uint64_t memory; /* bytes in use of the block in force */
     uint64_t needed; /* SHARED_TOO_BIG: bytes that BanListMemory lacks:
                           * the value it should at least have */
     uint64_t needed_entries;

@@ -25,13 +25,13 @@ static uint64_t bytes_before_ends(const table_plan_t *plan)
                               plan->name_bytes);
 }
 
-/* Of the sets that have an end, or have none, or (-1) of all. */
-static uint64_t bytes_of_ends(const table_plan_t *plan, int has_ends)
+/* Of all sets, or of those alone that have an end. */
+static uint64_t bytes_of_ends(const table_plan_t *plan, int all)
 {
     uint64_t bytes = 0;
 
     for (int i = 0; i < 4; i++) {
-        if (has_ends < 0 || !plan->ends[i / 2][i % 2] == !has_ends)
+        if (all || plan->ends[i / 2][i % 2])
             bytes += set_ends_bytes(plan->prefixes[i / 2][i % 2]);
     }
     return bytes;
@@ -47,7 +47,7 @@ size_t table_bytes(const table_plan_t *plan)
             || plan->names[i] > limit)
             return 0;
     }
-    bytes = bytes_before_ends(plan) + bytes_of_ends(plan, -1);
+    bytes = bytes_before_ends(plan) + bytes_of_ends(plan, 1);
     if (names_text_bytes(plan->names[0] + plan->names[1], plan->name_bytes)
             > UINT32_MAX
         || bytes / 8 > UINT32_MAX || bytes > SIZE_MAX)
@@ -57,7 +57,7 @@ size_t table_bytes(const table_plan_t *plan)
 
 size_t table_bytes_used(const table_plan_t *plan)
 {
-    return (size_t)(bytes_before_ends(plan) + bytes_of_ends(plan, 1));
+    return (size_t)(bytes_before_ends(plan) + bytes_of_ends(plan, 0));
 }
 
 void table_init(const table_t *t, const table_plan_t *plan)
@@ -67,7 +67,7 @@ void table_init(const table_t *t, const table_plan_t *plan)
     uint64_t ends_at[2]; /* where the next ones go, [has_ends] */
 
     ends_at[1] = bytes_before_ends(plan) / 8;
-    ends_at[0] = ends_at[1] + bytes_of_ends(plan, 1) / 8;
+    ends_at[0] = ends_at[1] + bytes_of_ends(plan, 0) / 8;
     for (int six = 0; six < 2; six++) {
         for (int except = 0; except < 2; except++) {
             uint64_t n = plan->prefixes[six][except];
@@ -160,6 +160,12 @@ int table_has_room(const table_t *t, const table_plan_t *plan)
            <= word_get(&head->text.size);
 }
 
+/* Bytes that its ends take. */
+static size_t ends_of(set_t *set)
+{
+    return block_round(word_get(&set->slots) * sizeof(word_t));
+}
+
 void *table_first_ends(const table_t *t, const table_plan_t *plan, int is_ipv6,
                        int except, size_t *size)
 {
@@ -167,7 +173,7 @@ void *table_first_ends(const table_t *t, const table_plan_t *plan, int is_ipv6,
 
     if (!plan->ends[is_ipv6][except] || word_get(&set->has_ends))
         return NULL;
-    *size = word_get(&set->slots) * sizeof(word_t);
+    *size = ends_of(set);
     return block_at(t, word_get(&set->ends_at));
 }
 
@@ -258,7 +264,7 @@ size_t table_memory(const table_t *t)
         if (at < ends_at)
             ends_at = at;
         if (word_get(&set->has_ends))
-            ends += word_get(&set->slots) * sizeof(word_t);
+            ends += ends_of(set);
     }
     return ends_at + ends;
 }

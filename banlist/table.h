@@ -97,11 +97,12 @@ void *table_first_ends(const table_t *t, const table_plan_t *plan, int is_ipv6,
 /*
  * Inserts n entries; one that is there already keeps the later end, with its
  * line.  Returns how many were done: fewer than n when the table is full,
- * and then it is whole with those in it.  Writer only.
+ * and then it is whole with those in it.  Memory for a first end
+ * (table_first_ends()) must be sure to be had.  Writer only.
  */
 size_t table_insert(const table_t *t, const table_entry_t *e, size_t n);
 
-/* Records (set.h) of what goes into one set. */
+/* Where records (slot.h) go, all with an end or all without. */
 typedef struct table_goal_t {
     const table_t *table;
     int is_ipv6;
