@@ -110,8 +110,8 @@ static uint32_t line_of(const reader_entry_t *e)
  * time that as many have gone into this one of the parts, it is there. */
 #define FETCH (64 / sizeof(uint32_t))
 
-PER_FAMILY void add_kind(batch_t *b, const reader_entry_t *e, int is_ipv6,
-                         int has_end)
+SLOT_PER_FAMILY void add_kind(batch_t *b, const reader_entry_t *e, int is_ipv6,
+                              int has_end)
 {
     const unsigned words = slot_record_words(is_ipv6, has_end);
     records_part_t *part = b->prefixes[is_ipv6][e->except][has_end].part

@@ -51,8 +51,9 @@ void batch_free(batch_t *b);
 /* Errors are noted in b->error and b->over, to be looked at in the end. */
 void batch_add(batch_t *b, const reader_entry_t *e);
 
-/* Inserts all; of one prefix or name those that came first go in first.  0,
- * or -1 when the table is full. */
+/* Inserts all: of one prefix those without an end, then those with one, and of
+ * these and of one name those that came first go in first.  0, or -1 when the
+ * table is full. */
 int batch_insert(const batch_t *b, const table_t *t);
 
 #pragma GCC visibility pop

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "prefix.h"
-#include "scan.h"
 
 #define NOT_AN_ADDRESS "not an address"
 #define FOUR_OCTETS "an IPv4 address has four octets"
@@ -408,8 +407,8 @@ static size_t scan_behind(prefix_t *out, int bare, const char *text, size_t len)
     return (bare || more) && !set_length(out, plen) ? len + more : 0;
 }
 
-size_t scan_further(prefix_t *out, int *bare, const char *text, uint32_t ipv4,
-                    size_t len)
+size_t prefix_scan_further(prefix_t *out, int *bare, const char *text,
+                           uint32_t ipv4, size_t len)
 {
     out->is_ipv6 = !len;
     if (len) {

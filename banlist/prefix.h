@@ -87,6 +87,11 @@ int prefix_covers(const prefix_t *outer, const prefix_t *inner);
 const char *prefix_parse(prefix_t *out, int *bare, const char *text,
                          size_t len);
 
+/* The part of scan_prefix() (scan.h) that is no bare IPv4 address: an IPv4
+ * address of len bytes and its length, or (len 0) all else. */
+size_t prefix_scan_further(prefix_t *out, int *bare, const char *text,
+                           uint32_t ipv4, size_t len);
+
 /*
  * The prefixes that make up first..last (both single addresses of the same
  * family, first <= last), in rising order: at most 62 for IPv4, 254 for IPv6.

@@ -163,10 +163,6 @@ static inline size_t scan_ipv4(uint32_t *ipv4, const char *text)
     return o.start - 1;
 }
 
-/* What is no bare IPv4 address, or (len 0) no IPv4 address. */
-size_t scan_further(prefix_t *out, int *bare, const char *text, uint32_t ipv4,
-                    size_t len);
-
 /*
  * Reads what prefix_parse() would, from the front of a text of unknown length
  * of which PREFIX_TEXT_MAX bytes can be read, and returns how many bytes it
@@ -181,7 +177,7 @@ static inline size_t scan_prefix(prefix_t *out, int *bare, const char *text)
     size_t len = scan_ipv4(&ipv4, text);
 
     if (!len || text[len] == '/')
-        return scan_further(out, bare, text, ipv4, len);
+        return prefix_scan_further(out, bare, text, ipv4, len);
     *bare = 1;
     prefix_set_ipv4(out, ipv4, 32);
     return len;

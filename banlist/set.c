@@ -81,7 +81,8 @@ typedef struct view_t { /* a set's parts, their places checked */
     uint32_t top_bits;
 } view_t;
 
-PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6, view_t *v)
+SLOT_PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6,
+                            view_t *v)
 {
     uint32_t filter_at = word_get(&set->filter_at);
     uint32_t slots_at = word_get(&set->slots_at);
@@ -101,19 +102,19 @@ PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6, view_t *v)
 
 /* ---- slots ---- */
 
-PER_FAMILY word_t *slot_at(const view_t *v, uint32_t i, int is_ipv6)
+SLOT_PER_FAMILY word_t *slot_at(const view_t *v, uint32_t i, int is_ipv6)
 {
     return v->slots + (size_t)i * slot_words(is_ipv6);
 }
 
-PER_FAMILY uint32_t slot_meta(word_t *slot, int is_ipv6)
+SLOT_PER_FAMILY uint32_t slot_meta(word_t *slot, int is_ipv6)
 {
     /* acquires what slot_publish() wrote */
     return word_get(slot + slot_key_words(is_ipv6));
 }
 
-PER_FAMILY int slot_has(word_t *slot, uint32_t meta, const uint32_t *key,
-                        uint32_t full, int is_ipv6)
+SLOT_PER_FAMILY int slot_has(word_t *slot, uint32_t meta, const uint32_t *key,
+                             uint32_t full, int is_ipv6)
 {
     for (unsigned i = 0; i < slot_key_words(is_ipv6); i++) {
         if (word_get(slot + i) != key[i])
@@ -132,9 +133,12 @@ static inline word_t *slot_end(const view_t *v, uint32_t at)
                : NULL;
 }
 
-/* The end and the key first, the word that makes it a slot in use last. */
-PER_FAMILY void slot_publish(const view_t *v, uint32_t at,
-                             const uint32_t *record, int is_ipv6, int has_end)
+/* The end and the key first, the word that makes it a slot in use last.  A
+ * loader that is killed in between leaves an end without a slot behind, which
+ * the next entry there would have: its successor builds the list anew. */
+SLOT_PER_FAMILY void slot_publish(const view_t *v, uint32_t at,
+                                  const uint32_t *record, int is_ipv6,
+                                  int has_end)
 {
     word_t *slot = slot_at(v, at, is_ipv6);
 
@@ -145,8 +149,9 @@ PER_FAMILY void slot_publish(const view_t *v, uint32_t at,
 }
 
 /* The later end counts, with its line. */
-PER_FAMILY void slot_extend(const view_t *v, uint32_t at,
-                            const uint32_t *record, int is_ipv6, int has_end)
+SLOT_PER_FAMILY void slot_extend(const view_t *v, uint32_t at,
+                                 const uint32_t *record, int is_ipv6,
+                                 int has_end)
 {
     const unsigned words = slot_words(is_ipv6);
     uint32_t not_until = has_end ? record[words] : 0;
@@ -168,8 +173,9 @@ static inline uint32_t slot_until(const view_t *v, uint32_t at)
 
 /* Finds the slot of the key from the slot *at on: 1, and *meta its last word;
  * or the empty one where it would stand: 0, and *meta is 0; or neither: 0. */
-PER_FAMILY int slot_seek(const view_t *v, uint32_t *at, const uint32_t *key,
-                         uint32_t full, int is_ipv6, uint32_t *meta)
+SLOT_PER_FAMILY int slot_seek(const view_t *v, uint32_t *at,
+                              const uint32_t *key, uint32_t full, int is_ipv6,
+                              uint32_t *meta)
 {
     for (uint32_t tries = v->count; tries; tries--) {
         word_t *slot = slot_at(v, *at, is_ipv6);
@@ -188,7 +194,7 @@ PER_FAMILY int slot_seek(const view_t *v, uint32_t *at, const uint32_t *key,
 /* ---- filter and top ---- */
 
 /* prefix_mask() for a length of at least 1. */
-PER_FAMILY void cut(uint64_t *hi, uint64_t *lo, unsigned plen, int is_ipv6)
+SLOT_PER_FAMILY void cut(uint64_t *hi, uint64_t *lo, unsigned plen, int is_ipv6)
 {
     if (!is_ipv6 || plen <= 64) {
         *hi &= ~UINT64_C(0) << (64 - plen);
@@ -208,8 +214,8 @@ static inline uint64_t three_bits(uint64_t hash)
 /* A prefix's bits in the word of its step: a hash of their own, because many
  * more lengths are asked of the filter than of the slots, and a product is
  * enough here. */
-PER_FAMILY uint64_t filter_bits(const hash_seed_t *seed, uint64_t hi,
-                                uint64_t lo, unsigned plen, int is_ipv6)
+SLOT_PER_FAMILY uint64_t filter_bits(const hash_seed_t *seed, uint64_t hi,
+                                     uint64_t lo, unsigned plen, int is_ipv6)
 {
     uint64_t h = (hi + plen) * (seed->k[2] | 1);
 
@@ -219,7 +225,7 @@ PER_FAMILY uint64_t filter_bits(const hash_seed_t *seed, uint64_t hi,
 /* Where the step of a length begins.  The bases are chosen so that most groups
  * are empty for an address drawn at random: networks are given out from /28 or
  * so on in IPv6. */
-PER_FAMILY unsigned base_of(unsigned plen, int is_ipv6)
+SLOT_PER_FAMILY unsigned base_of(unsigned plen, int is_ipv6)
 {
     if (!is_ipv6)
         return plen >= 24 ? 24 : plen & 28;
@@ -233,8 +239,8 @@ PER_FAMILY unsigned base_of(unsigned plen, int is_ipv6)
 /* Of the addresses that share a step's word: those that are the same up to
  * the base.  Its lower bits choose the word, its upper ones are the group's
  * own bits in it. */
-PER_FAMILY uint64_t group_hash(const hash_seed_t *seed, uint64_t hi,
-                               uint64_t lo, unsigned base, int is_ipv6)
+SLOT_PER_FAMILY uint64_t group_hash(const hash_seed_t *seed, uint64_t hi,
+                                    uint64_t lo, unsigned base, int is_ipv6)
 {
     if (!is_ipv6 || base < 64)
         hi &= ~(~UINT64_C(0) >> base);
@@ -248,8 +254,8 @@ static inline word64_t *group_word(const view_t *v, uint64_t hash)
 }
 
 /* What an entry sets in the word of its group. */
-PER_FAMILY uint64_t filter_mark(const view_t *v, uint64_t group,
-                                const prefix_t *p, int is_ipv6)
+SLOT_PER_FAMILY uint64_t filter_mark(const view_t *v, uint64_t group,
+                                     const prefix_t *p, int is_ipv6)
 {
     return three_bits(group)
            | filter_bits(v->seed, p->hi, p->lo, p->plen, is_ipv6);
@@ -299,8 +305,8 @@ static inline void top_mark(const view_t *v, word_t *word, const prefix_t *p)
 
 /* ---- finding ---- */
 
-PER_FAMILY int probe(const view_t *v, const prefix_t *p, int is_ipv6,
-                     int64_t now, set_entry_t *found)
+SLOT_PER_FAMILY int probe(const view_t *v, const prefix_t *p, int is_ipv6,
+                          int64_t now, set_entry_t *found)
 {
     uint32_t key[4], meta;
     uint32_t full = slot_key(key, p, is_ipv6);
@@ -495,8 +501,8 @@ typedef struct aim_t { /* where a record goes */
 
 /* Most lists are of addresses alone: what differs for those is a constant to
  * the compiler as well (full). */
-PER_FAMILY void aim_at(const view_t *v, const uint32_t *record, int is_ipv6,
-                       uint32_t full, aim_t *a)
+SLOT_PER_FAMILY void aim_at(const view_t *v, const uint32_t *record,
+                            int is_ipv6, uint32_t full, aim_t *a)
 {
     prefix_t *p = &a->prefix;
     uint64_t group;
@@ -517,8 +523,8 @@ PER_FAMILY void aim_at(const view_t *v, const uint32_t *record, int is_ipv6,
     }
 }
 
-PER_FAMILY void aim(const view_t *v, const uint32_t *record, int is_ipv6,
-                    aim_t *a)
+SLOT_PER_FAMILY void aim(const view_t *v, const uint32_t *record, int is_ipv6,
+                         aim_t *a)
 {
     if (slot_full(record, is_ipv6))
         aim_at(v, record, is_ipv6, 1, a);
@@ -533,9 +539,9 @@ typedef struct sums_t { /* of a set, while entries go in */
     uint64_t lens[SET_LENS];
 } sums_t;
 
-PER_FAMILY int insert_at(const view_t *v, const uint32_t *record,
-                         const aim_t *a, int is_ipv6, uint32_t full,
-                         int has_end, sums_t *sums)
+SLOT_PER_FAMILY int insert_at(const view_t *v, const uint32_t *record,
+                              const aim_t *a, int is_ipv6, uint32_t full,
+                              int has_end, sums_t *sums)
 {
     const prefix_t p = {a->prefix.hi, a->prefix.lo,
                         full ? (uint8_t)prefix_plen_max(is_ipv6)
@@ -564,16 +570,18 @@ PER_FAMILY int insert_at(const view_t *v, const uint32_t *record,
     return 1;
 }
 
-PER_FAMILY int insert(const view_t *v, const uint32_t *record, const aim_t *a,
-                      int is_ipv6, int has_end, sums_t *sums)
+SLOT_PER_FAMILY int insert(const view_t *v, const uint32_t *record,
+                           const aim_t *a, int is_ipv6, int has_end,
+                           sums_t *sums)
 {
     return slot_full(record, is_ipv6)
                ? insert_at(v, record, a, is_ipv6, 1, has_end, sums)
                : insert_at(v, record, a, is_ipv6, 0, has_end, sums);
 }
 
-PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records, size_t n,
-                             int is_ipv6, int has_end, sums_t *sums)
+SLOT_PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records,
+                                  size_t n, int is_ipv6, int has_end,
+                                  sums_t *sums)
 {
     const size_t words = slot_record_words(is_ipv6, has_end);
     aim_t aims[AHEAD]; /* of the next records, in a ring */
@@ -591,8 +599,9 @@ PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records, size_t n,
     return n;
 }
 
-PER_FAMILY size_t insert_kind(const view_t *v, const uint32_t *records,
-                              size_t n, int is_ipv6, int has_end, sums_t *sums)
+SLOT_PER_FAMILY size_t insert_kind(const view_t *v, const uint32_t *records,
+                                   size_t n, int is_ipv6, int has_end,
+                                   sums_t *sums)
 {
     return is_ipv6 ? insert_all(v, records, n, 1, has_end, sums)
                    : insert_all(v, records, n, 0, has_end, sums);

@@ -59,11 +59,11 @@ typedef struct set_t { /* in the block; all zero is an empty set of none */
     word_t ends_at;
     word_t has_ends; /* ends may not be zero: somebody has one */
     word_t top_at;
-    word_t top_bits; /* of an address that choose a word of the top */
-    word_t used;
-    word_t single;           /* of these, of full length */
+    word_t top_bits;         /* of an address that choose a word of the top */
     word_t last_end;         /* the latest end: once it is past, none is left */
     word64_t lens[SET_LENS]; /* bit i of word w: length 64 * w + i is in */
+    word_t used;             /* lookups read what is before this */
+    word_t single;           /* of these, of full length */
 } set_t;
 
 typedef struct set_entry_t {

@@ -28,20 +28,20 @@
 /* What differs between the families is a constant to the compiler: a function
  * that takes is_ipv6 is inlined into others, which call it once for each
  * family. */
-#define PER_FAMILY static inline __attribute__((always_inline))
+#define SLOT_PER_FAMILY static inline __attribute__((always_inline))
 
-PER_FAMILY unsigned slot_key_words(int is_ipv6)
+SLOT_PER_FAMILY unsigned slot_key_words(int is_ipv6)
 {
     return is_ipv6 ? 4 : 1;
 }
 
-PER_FAMILY unsigned slot_words(int is_ipv6)
+SLOT_PER_FAMILY unsigned slot_words(int is_ipv6)
 {
     return slot_key_words(is_ipv6) + 1;
 }
 
 #define SLOT_RECORD_WORDS_MAX 6
-PER_FAMILY unsigned slot_record_words(int is_ipv6, int has_end)
+SLOT_PER_FAMILY unsigned slot_record_words(int is_ipv6, int has_end)
 {
     return slot_words(is_ipv6) + (has_end ? 1 : 0);
 }
@@ -53,7 +53,7 @@ static inline uint32_t slot_hash(const hash_seed_t *seed, const prefix_t *p)
 }
 
 /* Makes the key of a prefix.  Returns what the slot's last word says of it. */
-PER_FAMILY uint32_t slot_key(uint32_t *key, const prefix_t *p, int is_ipv6)
+SLOT_PER_FAMILY uint32_t slot_key(uint32_t *key, const prefix_t *p, int is_ipv6)
 {
     uint64_t hi = p->hi, lo = p->lo;
     uint32_t full = p->plen == prefix_plen_max(is_ipv6);
@@ -72,8 +72,8 @@ PER_FAMILY uint32_t slot_key(uint32_t *key, const prefix_t *p, int is_ipv6)
 }
 
 /* The prefix again, of which the key was made. */
-PER_FAMILY void slot_prefix(prefix_t *p, const uint32_t *key, uint32_t full,
-                            int is_ipv6)
+SLOT_PER_FAMILY void slot_prefix(prefix_t *p, const uint32_t *key,
+                                 uint32_t full, int is_ipv6)
 {
     p->hi = (uint64_t)key[0] << 32 | (is_ipv6 ? key[1] : 0);
     p->lo = is_ipv6 ? (uint64_t)key[2] << 32 | key[3] : 0;
@@ -92,14 +92,15 @@ PER_FAMILY void slot_prefix(prefix_t *p, const uint32_t *key, uint32_t full,
 }
 
 /* Whether a slot or record is of a prefix of full length. */
-PER_FAMILY uint32_t slot_full(const uint32_t *record, int is_ipv6)
+SLOT_PER_FAMILY uint32_t slot_full(const uint32_t *record, int is_ipv6)
 {
     return record[slot_key_words(is_ipv6)] & 1;
 }
 
 /* line: 1 to 2^31 - 1. */
-PER_FAMILY void slot_record(uint32_t *record, const prefix_t *p, int is_ipv6,
-                            uint32_t line, int has_end, uint32_t until)
+SLOT_PER_FAMILY void slot_record(uint32_t *record, const prefix_t *p,
+                                 int is_ipv6, uint32_t line, int has_end,
+                                 uint32_t until)
 {
     unsigned words = slot_key_words(is_ipv6);
 

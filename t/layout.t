@@ -16,7 +16,7 @@ my $LINES_MAX = 800;
 
 # What a room of the engine may include, besides its own header.
 my %ENGINE = (
-    prefix => [qw(scan)],
+    prefix => [],
     scan   => [qw(prefix)],
     hash   => [],
     reader => [qw(prefix scan)],
