@@ -52,11 +52,13 @@ sub left { (unpack 'l6', $_[0]->read_file('fault'))[1] }
 my %harmless = map { $_ => 1 } qw(free memchr memcpy memmove memset strcmp
     strdup strndup strlen strrchr strtol getpid getppid clock_gettime dirfd
     close closedir closelog munmap kill waitpid mallopt prctl readdir
-    sigemptyset signal sigprocmask);
-(my $build = $library) =~ s{/t/fault\.so$}{};
+    sigemptyset signal sigprocmask sysconf);
+(my $objects = $library) =~ s{/t/fault\.so$}{/obj};
+my @objects = (glob("$objects/banlist/*.o"),
+    map { "$objects/httpd/$_.o" } qw(loader_process watch));
 my %used = map { /^(?:__)?([a-z]\w*?)(?:_chk)? U\b/ ? ($1 => 1) : () }
-    `nm -u -f posix $build/obj/banlist/*.o $build/obj/httpd/loader_process.o \
-        $build/obj/httpd/watch.o`;
+    `nm -u -f posix @objects`;
+$? == 0 or die "nm failed\n";
 my $rooms = join '|', 'ap', 'apr', 'banlist',
     map { m{/(\w+)\.h$} } glob("$tree/banlist/*.h $tree/httpd/watch.h");
 my @ours = grep { !/^(?:$rooms)_|^(?:errno_location|stack_chk_fail)$/ }
