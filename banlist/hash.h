@@ -76,14 +76,31 @@ static inline void hash_stream_init(hash_stream_t *s, const hash_seed_t *seed)
 
 /* Bytes that were equal to a second factor would make the product 0 and wipe
  * the lane: so it is a secret. */
-static inline void hash_stripe(uint64_t lane[4], const uint64_t key[4],
-                               const unsigned char *p)
+static inline uint64_t hash_lane(uint64_t lane, uint64_t key,
+                                 const unsigned char *p)
 {
-    for (int i = 0; i < 4; i++) {
-        lane[i] = hash_fold(lane[i] ^ hash_load64(p + 16 * i),
-                            key[i] ^ hash_load64(p + 16 * i + 8))
-                  + key[i];
+    return hash_fold(lane ^ hash_load64(p), key ^ hash_load64(p + 8)) + key;
+}
+
+/* Takes n times 64 bytes, and returns what is behind them.  Lanes and keys are
+ * in registers meanwhile: p may point to anything, the stream too. */
+static inline const unsigned char *
+hash_stripes(hash_stream_t *s, const unsigned char *p, size_t n)
+{
+    uint64_t k0 = s->key[0], k1 = s->key[1], k2 = s->key[2], k3 = s->key[3];
+    uint64_t l0 = s->lane[0], l1 = s->lane[1], l2 = s->lane[2], l3 = s->lane[3];
+
+    for (; n; p += sizeof s->part, n--) {
+        l0 = hash_lane(l0, k0, p);
+        l1 = hash_lane(l1, k1, p + 16);
+        l2 = hash_lane(l2, k2, p + 32);
+        l3 = hash_lane(l3, k3, p + 48);
     }
+    s->lane[0] = l0;
+    s->lane[1] = l1;
+    s->lane[2] = l2;
+    s->lane[3] = l3;
+    return p;
 }
 
 static inline void hash_stream_add(hash_stream_t *s, const void *bytes,
@@ -103,10 +120,10 @@ static inline void hash_stream_add(hash_stream_t *s, const void *bytes,
         len -= want;
         if (have + want < sizeof s->part)
             return;
-        hash_stripe(s->lane, s->key, s->part);
+        hash_stripes(s, s->part, 1);
     }
-    for (; len >= sizeof s->part; p += sizeof s->part, len -= sizeof s->part)
-        hash_stripe(s->lane, s->key, p);
+    p = hash_stripes(s, p, len / sizeof s->part);
+    len %= sizeof s->part;
     if (len)
         memcpy(s->part, p, len);
 }
@@ -117,7 +134,7 @@ static inline uint64_t hash_stream_value(const hash_stream_t *s)
     size_t have = s->length % sizeof s->part;
 
     memset(end.part + have, 0, sizeof end.part - have);
-    hash_stripe(end.lane, end.key, end.part);
+    hash_stripes(&end, end.part, 1);
     return hash_fold(hash_fold(end.lane[0], end.lane[1] | 1) ^ s->length,
                      hash_fold(end.lane[2], end.lane[3] | 1) | 1);
 }

@@ -10,7 +10,7 @@
  *
  * In it runs one loop: wait for the kernel's notices or the next time that a
  * list wants a look, and look. A budget keeps it at a fifth of a processor,
- * and at a thirtieth for what is only appended.
+ * and at a twentieth for what is only appended.
  */
 
 #include "banlist_httpd.h"
@@ -80,7 +80,7 @@ typedef struct budget_t {
 static void budget_init(budget_t *b, int64_t mono)
 {
     b->all = (bucket_t){100 * MS, 100 * MS, 5, LOADER_NEVER, mono};
-    b->appends = (bucket_t){300 * MS, 300 * MS, 30, 400 * MS, mono};
+    b->appends = (bucket_t){500 * MS, 500 * MS, 20, 400 * MS, mono};
 }
 
 static void bucket_fill(bucket_t *b, int64_t mono)
