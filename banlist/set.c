@@ -97,7 +97,8 @@ SLOT_PER_FAMILY int view_of(const block_t *b, set_t *set, int is_ipv6,
     v->top = is_ipv6 ? NULL : block_at(b, word_get(&set->top_at));
     v->top_bits = is_ipv6 ? 0 : word_get(&set->top_bits) & 31;
     return block_has(b, filter_at, (uint64_t)v->filter_mask + 1, 8)
-           && block_has(b, slots_at, v->count, slot_words(is_ipv6) * 4);
+           && block_has(b, slots_at, v->count,
+                        slot_words(is_ipv6) * sizeof(word_t));
 }
 
 /* ---- slots ---- */
@@ -308,7 +309,7 @@ static inline void top_mark(const view_t *v, word_t *word, const prefix_t *p)
 SLOT_PER_FAMILY int probe(const view_t *v, const prefix_t *p, int is_ipv6,
                           int64_t now, set_entry_t *found)
 {
-    uint32_t key[4], meta;
+    uint32_t key[4] = {0}, meta;
     uint32_t full = slot_key(key, p, is_ipv6);
     uint32_t at = block_pick(slot_hash(v->seed, p), v->count);
 
@@ -549,7 +550,7 @@ SLOT_PER_FAMILY int insert_at(const view_t *v, const uint32_t *record,
                         (uint8_t)is_ipv6};
     uint32_t until = has_end ? ~record[slot_words(is_ipv6)] : UINT32_MAX;
     uint32_t at = a->slot;
-    uint32_t meta;
+    uint32_t meta = 0;
 
     if (slot_seek(v, &at, record, full, is_ipv6, &meta)) {
         slot_extend(v, at, record, is_ipv6, has_end);
@@ -584,7 +585,7 @@ SLOT_PER_FAMILY size_t insert_all(const view_t *v, const uint32_t *records,
                                   sums_t *sums)
 {
     const size_t words = slot_record_words(is_ipv6, has_end);
-    aim_t aims[AHEAD]; /* of the next records, in a ring */
+    aim_t aims[AHEAD] = {{.slot = 0}}; /* of the next records, in a ring */
 
     for (size_t i = 0; i < n && i < AHEAD; i++)
         aim(v, records + i * words, is_ipv6, aims + i);
