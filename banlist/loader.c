@@ -20,6 +20,11 @@
 #define REST_CHANGED (5 * LOADER_SECOND)
 #define RETRY (20 * MS)
 
+/* How long growth may be in force before it is proven: this, and a second for
+ * each 200 MB, so that proving stays below a twentieth of the time. */
+#define PROOF_DELAY (900 * MS)
+#define PROOF_DELAY_PER_BYTE 5
+
 /* What stands behind the table in force, kept in the segment so that the
  * next loader can read on. */
 typedef struct progress_t {
@@ -27,6 +32,7 @@ typedef struct progress_t {
     uint32_t loaded;
     int32_t bare_ipv6_plen;
     uint32_t same_tick; /* the file may change without a new sign */
+    uint32_t unproven;  /* not all that was there when it grew was read again */
     source_sign_t sign;
     source_place_t place;
     uint64_t entries;
@@ -60,6 +66,7 @@ struct loader_t {
     settle_t settle;
     int bare_ipv6_plen;
     int64_t due;
+    int64_t prove_at; /* no growth is believed unproven from then on */
     source_sign_t refused; /* of a file that did not fit: not tried again */
 };
 
@@ -321,6 +328,7 @@ static loader_news_e build(loader_t *l, intake_t *in, progress_t *next,
     table_init(&t, &in->batch.plan);
     if (batch_insert(&in->batch, &t) != 0)
         return too_big(l, in, &next->sign, start);
+    l->prove_at = LOADER_NEVER;
     unsure_begin(l->progress);
     shared_publish(&l->segment);
     progress_set(l->progress, next);
@@ -335,14 +343,15 @@ static loader_news_e rebuild(loader_t *l, int fd, const source_sign_t *sign,
 {
     intake_t in;
     reader_sink_t sink;
+    reader_t reader;
     progress_t next;
     loader_news_e news;
     int err;
 
     memset(&next, 0, sizeof next);
     intake_init(&in, &sink, &l->segment);
-    reader_init(&next.place.reader, l->bare_ipv6_plen);
-    hash_stream_init(&next.place.hash, shared_seed(&l->segment));
+    reader_init(&reader, l->bare_ipv6_plen);
+    source_place_init(&next.place, shared_seed(&l->segment), &reader);
     next.loaded = 1;
     next.bare_ipv6_plen = l->bare_ipv6_plen;
     next.sign = *sign;
@@ -365,6 +374,38 @@ static loader_news_e rebuild(loader_t *l, int fd, const source_sign_t *sign,
 }
 
 /* ---- growth ---- */
+
+/*
+ * Whether what was read is still there, as far as it must be known now.
+ *
+ * To read all of it again for each line more would make the line cost what the
+ * file costs.  So of a file that has grown the last of the old bytes are looked
+ * at, by which one written anew is told; an edit of bytes further up, in the
+ * same look as the growth, is found by the proof that follows.
+ */
+static int old_bytes_hold(loader_t *l, int fd, const source_sign_t *sign,
+                          const loader_clock_t *now)
+{
+    const progress_t *p = l->progress;
+    int64_t delay = PROOF_DELAY + PROOF_DELAY_PER_BYTE * sign->size;
+
+    if (!source_same_recent(fd, l->buffer, &p->place))
+        return 0;
+    if (source_all_is_recent(&p->place)) {
+        l->prove_at = LOADER_NEVER;
+        return 1;
+    }
+    if (sign->size > p->sign.size && now->mono < l->prove_at) {
+        if (l->prove_at == LOADER_NEVER)
+            l->prove_at = now->mono + delay;
+        return 1;
+    }
+    l->prove_at = LOADER_NEVER;
+    if (source_same_bytes(fd, l->buffer, &p->place, shared_seed(&l->segment)))
+        return 1;
+    l->prove_at = now->mono;
+    return 0;
+}
 
 /* Whether an unfinished line that was counted is still the same line, ended
  * by now or not: 1, or 0 when only reading anew can tell what counts. */
@@ -438,6 +479,7 @@ static grown_e read_on(loader_t *l, int fd, const source_sign_t *sign,
 
     intake_init(&in, &sink, &l->segment);
     next.sign = *sign;
+    next.unproven = l->prove_at != LOADER_NEVER;
     next.same_tick = (uint32_t)source_may_share_tick(
         sign, settle_still_for(&l->settle, sign, now));
     unchanged = source_read_lines(fd, l->buffer, (uint64_t)sign->size, &sink,
@@ -446,8 +488,7 @@ static grown_e read_on(loader_t *l, int fd, const source_sign_t *sign,
                     : source_unchanged(fd, sign);
     if (unchanged < 0
         || (!unchanged
-            && !source_same_bytes(fd, l->buffer, &next.place,
-                                  shared_seed(&l->segment)))) {
+            && !source_same_recent(fd, l->buffer, &next.place))) {
         grown = GROWN_CHANGING;
     }
     else {
@@ -478,9 +519,7 @@ static grown_e grow(loader_t *l, int fd, const source_sign_t *sign,
     if (!p->loaded || p->unsure || p->bare_ipv6_plen != l->bare_ipv6_plen
         || !source_sign_same_file(sign, &p->sign)
         || (uint64_t)sign->size < p->place.bytes
-        || !source_same_bytes(fd, l->buffer, &p->place,
-                              shared_seed(&l->segment))
-        || !tail_holds(l, fd, sign))
+        || !old_bytes_hold(l, fd, sign, now) || !tail_holds(l, fd, sign))
         return GROWN_NOT;
     return read_on(l, fd, sign, now);
 }
@@ -564,6 +603,8 @@ static int wants_inside(const loader_t *l, const source_sign_t *sign,
         return 1;
     if (p->same_tick && (hints & (LOADER_CHANGED | LOADER_DEAF)))
         return 1;
+    if (l->prove_at <= now->mono)
+        return 1;
     return p->place.tail && !p->tail_counted
            && settle_still_for(&l->settle, sign, now) >= LOADER_STILL;
 }
@@ -615,6 +656,9 @@ loader_news_e loader_look(loader_t *l, const loader_clock_t *now,
     else {
         news = trouble(l, state_of(kind), error, now);
     }
+    /* Where it has passed, something else stands in the way. */
+    if (l->prove_at > now->mono && l->prove_at < l->due)
+        l->due = l->prove_at;
     if (trouble_ended)
         *trouble_ended = was_troubled && l->report.state == SHARED_LOADED;
     return news;
@@ -644,6 +688,7 @@ loader_t *loader_create(const char *path, const shared_t *s, int bare_ipv6_plen)
     l->attempt = &kept->attempt;
     l->bare_ipv6_plen = bare_ipv6_plen;
     l->due = LOADER_NEVER;
+    l->prove_at = l->progress->unproven ? 0 : LOADER_NEVER;
     l->settle.unheard = 1;
     shared_report(s, &l->report);
     return l;
@@ -667,6 +712,7 @@ void loader_destroy(loader_t *l)
 shared_state_e loader_scan(const char *path, reader_t *r,
                            const reader_sink_t *sink, int *error)
 {
+    const hash_seed_t any = {{0}};
     source_place_t place;
     source_sign_t sign;
     char *buffer;
@@ -677,8 +723,7 @@ shared_state_e loader_scan(const char *path, reader_t *r,
         kind = source_open(path, &fd, &sign, error);
     if (kind != SOURCE_FILE)
         return state_of(kind);
-    memset(&place, 0, sizeof place);
-    place.reader = *r;
+    source_place_init(&place, &any, r);
     buffer = malloc(SOURCE_BUFFER);
     *error = buffer ? source_read_lines(fd, buffer, (uint64_t)sign.size, sink,
                                         &place)

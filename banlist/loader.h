@@ -10,7 +10,9 @@
  *
  * What it promises:
  * - Growth is proven.  A file that has grown is read on from its old end only
- *   if its old bytes hash as they did; anything else is read anew.
+ *   if the last of its old bytes hash as they did, and read anew when it turns
+ *   out within a second (two for 220 MB) that not all of them do; any other
+ *   that has changed is read anew at once.
  * - Nothing half is in force.  Entries go into a table only when the file
  *   was the same before and after it was read, and a file that somebody is
  *   rewriting in place is left alone until it is closed, or still for 50 ms;

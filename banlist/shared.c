@@ -12,7 +12,7 @@
 #include <sys/random.h>
 #endif
 
-#define MAGIC UINT64_C(0x62616e6c69737403) /* "banlist", layout version 3 */
+#define MAGIC UINT64_C(0x62616e6c69737404) /* "banlist", layout version 4 */
 #define ALIGN ((size_t)65536)              /* of a block: no page is larger */
 #define LINE 64 /* bytes of a cache line, or of two halves of one */
 

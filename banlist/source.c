@@ -191,6 +191,23 @@ int64_t source_read_at(int fd, char *buf, size_t len, uint64_t at)
     return (int64_t)have;
 }
 
+void source_place_init(source_place_t *place, const hash_seed_t *seed,
+                       const reader_t *reader)
+{
+    memset(place, 0, sizeof *place);
+    place->reader = *reader;
+    hash_stream_init(&place->hash, seed);
+    place->mark[0] = place->mark[1] = place->hash;
+}
+
+static void move_marks(source_place_t *place)
+{
+    if (place->hash.length - place->mark[1].length < SOURCE_RECENT)
+        return;
+    place->mark[0] = place->mark[1];
+    place->mark[1] = place->hash;
+}
+
 int source_read_lines(int fd, char *buffer, uint64_t end,
                       const reader_sink_t *sink, source_place_t *place)
 {
@@ -213,6 +230,7 @@ int source_read_lines(int fd, char *buffer, uint64_t end,
         at += want;
         left += want;
         done = reader_feed(&place->reader, sink, buffer, left);
+        move_marks(place);
         hash_stream_add(&place->hash, buffer, done);
         place->bytes += done;
         left -= done;
@@ -222,12 +240,10 @@ int source_read_lines(int fd, char *buffer, uint64_t end,
     return 0;
 }
 
-int source_same_bytes(int fd, char *buffer, const source_place_t *place,
-                      const hash_seed_t *seed)
+/* Whether the bytes that made hash what it is at place are still there. */
+static int same_since(int fd, char *buffer, hash_stream_t hash,
+                      const source_place_t *place)
 {
-    hash_stream_t hash;
-
-    hash_stream_init(&hash, seed);
     while (hash.length < place->bytes) {
         uint64_t rest = place->bytes - hash.length;
         size_t want = rest < SOURCE_BUFFER ? (size_t)rest : SOURCE_BUFFER;
@@ -237,4 +253,23 @@ int source_same_bytes(int fd, char *buffer, const source_place_t *place,
         hash_stream_add(&hash, buffer, want);
     }
     return hash_stream_value(&hash) == hash_stream_value(&place->hash);
+}
+
+int source_same_bytes(int fd, char *buffer, const source_place_t *place,
+                      const hash_seed_t *seed)
+{
+    hash_stream_t hash;
+
+    hash_stream_init(&hash, seed);
+    return same_since(fd, buffer, hash, place);
+}
+
+int source_same_recent(int fd, char *buffer, const source_place_t *place)
+{
+    return same_since(fd, buffer, place->mark[0], place);
+}
+
+int source_all_is_recent(const source_place_t *place)
+{
+    return place->mark[0].length == 0;
 }

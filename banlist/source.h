@@ -40,13 +40,23 @@ typedef struct source_sign_t {
     int64_t ctime;
 } source_sign_t;
 
+/* How many of the last bytes that were read are looked at again to tell a file
+ * that has grown from one that was written anew. */
+#define SOURCE_RECENT ((uint64_t)64 * 1024)
+
 /* How far a file has been read. */
 typedef struct source_place_t {
-    uint64_t bytes;     /* whole lines */
-    hash_stream_t hash; /* of these bytes */
-    reader_t reader;    /* behind them */
-    uint64_t tail;      /* bytes behind them, of an unfinished line */
+    uint64_t bytes;        /* whole lines */
+    hash_stream_t hash;    /* of these bytes */
+    hash_stream_t mark[2]; /* ...and when it was at places before: [0] at the
+                            * beginning, or SOURCE_RECENT before or more */
+    reader_t reader;       /* behind them */
+    uint64_t tail;         /* bytes behind them, of an unfinished line */
 } source_place_t;
+
+/* At the beginning of a file. */
+void source_place_init(source_place_t *place, const hash_seed_t *seed,
+                       const reader_t *reader);
 
 source_kind_e source_stat(const char *path, source_sign_t *sign, int *error);
 
@@ -97,6 +107,11 @@ int source_read_lines(int fd, char *buffer, uint64_t end,
 /* Whether the bytes before place are still those that were read. */
 int source_same_bytes(int fd, char *buffer, const source_place_t *place,
                       const hash_seed_t *seed);
+
+/* ...and the last of them, which says so of a whole file that is short (1),
+ * and of any other that it is no list written anew. */
+int source_same_recent(int fd, char *buffer, const source_place_t *place);
+int source_all_is_recent(const source_place_t *place);
 
 #pragma GCC visibility pop
 

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 /* With the layout's number: another version of the module starts afresh. */
-#define REGISTRY_KEY "mod_banlist-registry-3"
+#define REGISTRY_KEY "mod_banlist-registry-4"
 
 typedef struct kept_t {
     banlist_list_t list;

@@ -9,8 +9,7 @@
  * read here and nowhere else, the first time too.
  *
  * In it runs one loop: wait for the kernel's notices or the next time that a
- * list wants a look, and look. A budget keeps it at a fifth of a processor,
- * and at a twentieth for what is only appended.
+ * list wants a look, and look. A budget keeps it at a fifth of a processor.
  */
 
 #include "banlist_httpd.h"
@@ -51,24 +50,16 @@
 
 /*
  * Processor time as a bucket: full after a rest, filled by a share of the
- * time that passes, and allowed below zero once by one long load. The second
- * bucket is for bans that come one by one into a long list, each of which
- * costs a check of all that was read before.  All lists together have such a
- * pair, and each has one of its own: what is spare lets a list that has not
- * spent its own be looked at though another's file spent it all.
+ * time that passes, and allowed below zero once by one long load. All lists
+ * together have one, and each has one of its own: what is spare lets a list
+ * that has not spent its own be looked at though another's file spent it all.
  */
 typedef struct bucket_t {
     int64_t left;
     int64_t room;
     int64_t divisor; /* fills by 1/divisor of the time that passes */
-    int64_t wait_max;
     int64_t at;
 } bucket_t;
-
-typedef struct budget_t {
-    bucket_t all;
-    bucket_t appends;
-} budget_t;
 
 /* In debt, it takes the kernel's notices no oftener than this: somebody may
  * make more of them than it can hear. */
@@ -77,49 +68,25 @@ typedef struct budget_t {
 /* The history is noted and all watches are renewed no oftener than this. */
 #define UPKEEP LOADER_SECOND
 
-static void budget_init(budget_t *b, int64_t mono)
+static void bucket_init(bucket_t *b, int64_t room, int64_t divisor,
+                        int64_t mono)
 {
-    b->all = (bucket_t){100 * MS, 100 * MS, 5, LOADER_NEVER, mono};
-    b->appends = (bucket_t){500 * MS, 500 * MS, 20, 400 * MS, mono};
-}
-
-static void bucket_fill(bucket_t *b, int64_t mono)
-{
-    b->left += (mono - b->at) / b->divisor;
-    b->at = mono;
-    if (b->left > b->room)
-        b->left = b->room;
+    *b = (bucket_t){room, room, divisor, mono};
 }
 
 static void bucket_take(bucket_t *b, int64_t cost)
 {
     b->left -= cost;
-    if (b->left < -b->wait_max / b->divisor)
-        b->left = -b->wait_max / b->divisor;
 }
 
 /* How long to wait until there is something in it. */
-static int64_t bucket_wait(const bucket_t *b)
+static int64_t bucket_wait(bucket_t *b, int64_t mono)
 {
+    b->left += (mono - b->at) / b->divisor;
+    b->at = mono;
+    if (b->left > b->room)
+        b->left = b->room;
     return b->left >= 0 ? 0 : -b->left * b->divisor;
-}
-
-static int64_t budget_wait(budget_t *b, int64_t mono)
-{
-    int64_t all, appends;
-
-    bucket_fill(&b->all, mono);
-    bucket_fill(&b->appends, mono);
-    all = bucket_wait(&b->all);
-    appends = bucket_wait(&b->appends);
-    return all > appends ? all : appends;
-}
-
-static void budget_take(budget_t *b, int64_t cost, int appended)
-{
-    bucket_take(&b->all, cost);
-    if (appended)
-        bucket_take(&b->appends, cost);
 }
 
 static int64_t processor_time(void)
@@ -137,7 +104,7 @@ typedef struct job_t { /* one list */
     const banlist_list_t *list;
     loader_t *loader;
     watch_file_t watch;
-    budget_t own;   /* as if it were the only list */
+    bucket_t own;   /* as if it were the only list */
     int asked;      /* to be looked at, whatever was heard */
     int renew;      /* its watch, at the next tick */
     int deaf;       /* errno by which the kernel refused to watch it */
@@ -154,7 +121,7 @@ typedef struct work_t {
     int64_t next_tick;
     int64_t next_upkeep; /* of what a tick need not do each time */
     int64_t heard_at;    /* Unix time of the last notices, in nanoseconds */
-    budget_t budget;     /* of all lists */
+    bucket_t budget;     /* of all lists */
     bucket_t spare;      /* for lists whose own is not spent when that is */
 } work_t;
 
@@ -269,9 +236,8 @@ static void look(work_t *w, job_t *job)
 {
     unsigned hints = job->watch.hints | (job->deaf ? LOADER_DEAF : 0);
     int64_t before = processor_time(), cost;
-    int recovered, appended;
+    int recovered;
     loader_clock_t now;
-    shared_report_t r;
     loader_news_e news;
 
     job->watch.hints = 0;
@@ -282,13 +248,9 @@ static void look(work_t *w, job_t *job)
     /* News that nobody told of: what is watched may be something else. */
     job->renew |= news != LOADER_NOTHING && !hints;
     cost = processor_time() - before;
-    shared_report(&job->list->segment, &r);
-    appended = news == LOADER_LOADED && r.how == SHARED_APPENDED;
-    if (budget_wait(&w->budget, now.mono))
-        bucket_take(&w->spare, cost);
-    else
-        budget_take(&w->budget, cost, appended);
-    budget_take(&job->own, cost, appended);
+    bucket_take(bucket_wait(&w->budget, now.mono) ? &w->spare : &w->budget,
+                cost);
+    bucket_take(&job->own, cost);
     if (news != LOADER_NOTHING)
         tell(w, job, news, recovered);
 }
@@ -337,18 +299,18 @@ static void tick(work_t *w, const loader_clock_t *now)
     w->next_tick = now->mono + w->interval;
     if (upkeep)
         w->next_upkeep = now->mono + UPKEEP;
-    bucket_take(&w->budget.all, processor_time() - before);
+    bucket_take(&w->budget, processor_time() - before);
 }
 
 /* When the list may be looked at, as far as the budget goes: 0 is now. */
 static int64_t job_wait(work_t *w, job_t *job, int64_t mono)
 {
-    int64_t all = budget_wait(&w->budget, mono), own;
+    int64_t all = bucket_wait(&w->budget, mono);
+    int64_t own = bucket_wait(&job->own, mono);
+    int64_t spare = bucket_wait(&w->spare, mono);
 
-    bucket_fill(&w->spare, mono);
-    own = budget_wait(&job->own, mono);
-    if (own < bucket_wait(&w->spare))
-        own = bucket_wait(&w->spare);
+    if (own < spare)
+        own = spare;
     return all < own ? all : own;
 }
 
@@ -397,7 +359,7 @@ static void wait_and_hear(work_t *w, int64_t wait, int in_debt)
         wait = 0;
     }
     watch_wait(w->watch, wait);
-    bucket_take(&w->budget.all, processor_time() - before);
+    bucket_take(&w->budget, processor_time() - before);
 }
 
 static void wait_and_look(work_t *w)
@@ -410,7 +372,7 @@ static void wait_and_look(work_t *w)
     if (wait > w->interval)
         wait = w->interval;
     wait_and_hear(w, wait > 0 ? wait : 0,
-                  budget_wait(&w->budget, now.mono) > 0);
+                  bucket_wait(&w->budget, now.mono) > 0);
     loader_clock(&now);
     w->heard_at = now.wall;
     look_at_all(w, &now);
@@ -542,10 +504,10 @@ static void tell_start(const work_t *w, const loader_clock_t *start)
 
 static void fill_budgets(work_t *w, const loader_clock_t *now)
 {
-    budget_init(&w->budget, now->mono);
-    w->spare = (bucket_t){50 * MS, 50 * MS, 20, LOADER_NEVER, now->mono};
+    bucket_init(&w->budget, 100 * MS, 5, now->mono);
+    bucket_init(&w->spare, 50 * MS, 20, now->mono);
     for (int i = 0; i < w->jobs; i++)
-        budget_init(&w->job[i].own, now->mono);
+        bucket_init(&w->job[i].own, 100 * MS, 5, now->mono);
 }
 
 /* The start is outside the budget: it is what the server waits for. */

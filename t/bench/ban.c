@@ -7,7 +7,9 @@
  * are as many processes).  Then another process runs COMMAND for sh, TIMES
  * times, one after the other without a pause as fail2ban does it, each with the
  * next address in $IP, beginning with the FIRSTth; while this one asks on all
- * connections in the name of one after the other until each has answered 403.
+ * connections in the name of the newest until each has answered 403.  Lines come
+ * into force in their order, so those before it are too by then; that none was
+ * left out is asked at the end.
  *
  * ">>FILE" as the COMMAND appends "ADDRESS -" with one write instead, and only
  * when the one before is refused.
@@ -101,9 +103,14 @@ static void name_of(char *client, uint32_t i)
     inet_ntop(AF_INET, &a, client, INET_ADDRSTRLEN);
 }
 
-/* Runs all commands; written[i]: when the ith ended. */
+typedef struct written_t {
+    _Atomic uint32_t n;
+    double at[]; /* of the first n: when their commands ended */
+} written_t;
+
+/* Runs all commands. */
 static void write_all(const char *command, uint32_t first, uint32_t times,
-                      _Atomic double *written)
+                      written_t *written)
 {
     char client[INET_ADDRSTRLEN];
 
@@ -112,7 +119,8 @@ static void write_all(const char *command, uint32_t first, uint32_t times,
         setenv("IP", client, 1);
         if (system(command) != 0)
             fail("ban: the command failed");
-        written[i] = now_ms();
+        written->at[i] = now_ms();
+        written->n = i + 1;
     }
     _exit(0);
 }
@@ -136,13 +144,67 @@ static double wait_all(const char *client, int connections, double start,
     return now_ms() - start;
 }
 
+/* Whether each is refused, by one process or another. */
+static void ask_for_all(uint32_t first, uint32_t times, int connections)
+{
+    char client[INET_ADDRSTRLEN];
+
+    for (uint32_t i = 0; i < times; i++) {
+        name_of(client, first + i);
+        if (ask(fds[i % (uint32_t)connections], client) != 403) {
+            fprintf(stderr, "ban: %s was left out\n", client);
+            exit(1);
+        }
+    }
+}
+
+/* ">>FILE" */
+static void append_each(const char *path, uint32_t first, uint32_t times,
+                        int connections)
+{
+    char client[INET_ADDRSTRLEN];
+
+    for (uint32_t i = 0; i < times; i++) {
+        name_of(client, first + i);
+        append(path, client);
+        printf("%.3f\n", wait_all(client, connections, now_ms(), 100000));
+    }
+}
+
+static void run_each(const char *command, uint32_t first, uint32_t times,
+                     int connections)
+{
+    static const struct timespec rest = {0, 1000000};
+    char client[INET_ADDRSTRLEN];
+    size_t size = sizeof(written_t) + times * sizeof(double);
+    written_t *written = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t writer = written == MAP_FAILED ? -1 : fork();
+
+    if (writer < 0)
+        fail("ban");
+    if (!writer)
+        write_all(command, first, times, written);
+    for (uint32_t n, i = 0; i < times;) {
+        int ended = waitpid(writer, NULL, WNOHANG) != 0;
+
+        n = written->n;
+        if (n == i && ended)
+            fail("ban: the writer ended");
+        if (n > i) {
+            name_of(client, first + n - 1);
+            wait_all(client, connections, now_ms(), rest.tv_nsec);
+        }
+        for (double now = now_ms(); i < n; i++)
+            printf("%.3f\n", now - written->at[i]);
+        nanosleep(&rest, NULL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     int connections = argc == 6 ? atoi(argv[2]) : 0;
-    char client[INET_ADDRSTRLEN];
     uint32_t first, times;
-    _Atomic double *written;
-    pid_t writer;
 
     if (connections < 1 || connections > 1024) {
         fputs("usage: ban PORT CONNECTIONS TIMES FIRST COMMAND\n", stderr);
@@ -154,31 +216,10 @@ int main(int argc, char **argv)
         fds[i] = connected(atoi(argv[1]));
         ask(fds[i], "192.0.2.1");
     }
-    if (strncmp(argv[5], ">>", 2) == 0) {
-        for (uint32_t i = 0; i < times; i++) {
-            name_of(client, first + i);
-            append(argv[5] + 2, client);
-            printf("%.3f\n", wait_all(client, connections, now_ms(), 100000));
-        }
-        return fflush(stdout) != 0;
-    }
-    written = mmap(NULL, times * sizeof *written, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    writer = written == MAP_FAILED ? -1 : fork();
-    if (writer < 0)
-        fail("ban");
-    if (!writer)
-        write_all(argv[5], first, times, written);
-    for (uint32_t i = 0; i < times; i++) {
-        static const struct timespec rest = {0, 1000000};
-
-        name_of(client, first + i);
-        while (written[i] == 0) {
-            if (waitpid(writer, NULL, WNOHANG) != 0 && written[i] == 0)
-                fail("ban: the writer ended");
-            nanosleep(&rest, NULL);
-        }
-        printf("%.3f\n", wait_all(client, connections, written[i], 2000000));
-    }
+    if (strncmp(argv[5], ">>", 2) == 0)
+        append_each(argv[5] + 2, first, times, connections);
+    else
+        run_each(argv[5], first, times, connections);
+    ask_for_all(first, times, connections);
     return fflush(stdout) != 0;
 }
