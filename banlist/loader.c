@@ -66,7 +66,7 @@ struct loader_t {
     settle_t settle;
     int bare_ipv6_plen;
     int64_t due;
-    int64_t prove_at; /* no growth is believed unproven from then on */
+    int64_t prove_at;      /* no growth is believed unproven from then on */
     source_sign_t refused; /* of a file that did not fit: not tried again */
 };
 
@@ -389,7 +389,7 @@ static int old_bytes_hold(loader_t *l, int fd, const source_sign_t *sign,
     const progress_t *p = l->progress;
     int64_t delay = PROOF_DELAY + PROOF_DELAY_PER_BYTE * sign->size;
 
-    if (!source_same_recent(fd, l->buffer, &p->place))
+    if (!source_same_recent(fd, l->buffer, &p->place, &p->place))
         return 0;
     if (source_all_is_recent(&p->place)) {
         l->prove_at = LOADER_NEVER;
@@ -488,7 +488,8 @@ static grown_e read_on(loader_t *l, int fd, const source_sign_t *sign,
                     : source_unchanged(fd, sign);
     if (unchanged < 0
         || (!unchanged
-            && !source_same_recent(fd, l->buffer, &next.place))) {
+            && !source_same_recent(fd, l->buffer, &l->progress->place,
+                                   &next.place))) {
         grown = GROWN_CHANGING;
     }
     else {

@@ -264,9 +264,10 @@ int source_same_bytes(int fd, char *buffer, const source_place_t *place,
     return same_since(fd, buffer, hash, place);
 }
 
-int source_same_recent(int fd, char *buffer, const source_place_t *place)
+int source_same_recent(int fd, char *buffer, const source_place_t *since,
+                       const source_place_t *place)
 {
-    return same_since(fd, buffer, place->mark[0], place);
+    return same_since(fd, buffer, since->mark[0], place);
 }
 
 int source_all_is_recent(const source_place_t *place)

@@ -108,9 +108,13 @@ int source_read_lines(int fd, char *buffer, uint64_t end,
 int source_same_bytes(int fd, char *buffer, const source_place_t *place,
                       const hash_seed_t *seed);
 
-/* ...and the last of them, which says so of a whole file that is short (1),
- * and of any other that it is no list written anew. */
-int source_same_recent(int fd, char *buffer, const source_place_t *place);
+/* ...and those from SOURCE_RECENT before an older place, since, on: of a file
+ * that is short these are all, of any other they tell whether it is the same
+ * list still or one written anew. */
+int source_same_recent(int fd, char *buffer, const source_place_t *since,
+                       const source_place_t *place);
+
+/* Whether that is all there is before place. */
 int source_all_is_recent(const source_place_t *place);
 
 #pragma GCC visibility pop

@@ -15,7 +15,8 @@
 #define MS (SECOND / 1000)
 
 /* In lines.  Of a short list all is looked at again each time. */
-#define LONG 100000
+#define LONG 300000
+#define MORE 26000
 #define SHORT 1000
 #define LINE 17 /* bytes of one */
 
@@ -25,6 +26,7 @@ static shared_t segment;
 static loader_t *loader;
 static loader_clock_t now;
 static int64_t bytes_read;
+static int edit_at_fstat; /* the nth line is edited while the file is read */
 
 ssize_t pread(int fd, void *to, size_t len, off_t at)
 {
@@ -32,6 +34,20 @@ ssize_t pread(int fd, void *to, size_t len, off_t at)
 
     bytes_read += got;
     return got;
+}
+
+static void edit(int n);
+
+int fstat(int fd, struct stat *st)
+{
+    int n = edit_at_fstat;
+
+    edit_at_fstat = 0;
+    if (n && bytes_read)
+        edit(n);
+    else
+        edit_at_fstat = n;
+    return (int)syscall(SYS_newfstatat, fd, "", st, 0x1000 /* AT_EMPTY_PATH */);
 }
 
 /* ---- the file ---- */
@@ -117,7 +133,7 @@ static void begin(int lines)
 
     put(O_TRUNC, -1, 10, 0, lines);
     if (shared_make_seed(&seed) != 0
-        || shared_create(&segment, (size_t)8 << 20, &seed) != 0
+        || shared_create(&segment, (size_t)16 << 20, &seed) != 0
         || !(loader = loader_create(path, &segment, 128)))
         abort();
     loader_clock(&now);
@@ -224,6 +240,22 @@ static void edited_and_growing(void)
     end();
 }
 
+/* What is new is long, and under somebody's hands. */
+static void edited_as_it_was_read(void)
+{
+    begin(LONG);
+    put(O_APPEND, -1, 12, LONG, MORE);
+    edit_at_fstat = LONG;
+    look(LOADER_CHANGED | LOADER_OPEN);
+    is_int(edit_at_fstat, 0, "edited while it was read");
+    ok(!is_banned(12, LONG), "what was read is not in force");
+    pass(20 * MS);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    ok(is_banned(11, LONG) && is_banned(12, LONG + MORE - 1),
+       "but what is there by now");
+    end();
+}
+
 static void edited_short(void)
 {
     begin(SHORT);
@@ -278,6 +310,7 @@ int main(void)
     edited();
     edited_as_it_grew();
     edited_and_growing();
+    edited_as_it_was_read();
     edited_short();
     killed_before_the_proof();
     gone_before_the_proof();
