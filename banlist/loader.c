@@ -387,7 +387,8 @@ static int old_bytes_hold(loader_t *l, int fd, const source_sign_t *sign,
                           const loader_clock_t *now)
 {
     const progress_t *p = l->progress;
-    int64_t delay = PROOF_DELAY + PROOF_DELAY_PER_BYTE * sign->size;
+    int64_t delay =
+        PROOF_DELAY + PROOF_DELAY_PER_BYTE * (int64_t)p->place.bytes;
 
     if (!source_same_recent(fd, l->buffer, &p->place, &p->place))
         return 0;
