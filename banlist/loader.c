@@ -266,7 +266,7 @@ static loader_news_e too_big(loader_t *l, const intake_t *in,
     size_t bytes = table_bytes(&in->batch.plan);
     const table_plan_t *plan = &in->batch.plan;
 
-    if (!source_may_share_tick(sign, now->wall))
+    if (!source_may_share_tick(sign, settle_still_for(&l->settle, sign, now)))
         l->refused = *sign;
     l->report.needed = bytes ? shared_memory_for(bytes) : UINT64_MAX;
     l->report.needed_entries = plan->names[0] + plan->names[1]
@@ -299,15 +299,18 @@ static void drop_tail(progress_t *p)
     p->tail_counted = 0;
 }
 
-static void tail_due(loader_t *l, const progress_t *p,
+/* Of a file that is another by now the unfinished line is nobody's concern. */
+static void tail_due(loader_t *l, const source_sign_t *sign,
                      const loader_clock_t *now)
 {
-    if (p->place.tail && !p->tail_counted) {
-        int64_t still = settle_still_for(&l->settle, &p->sign, now);
+    const progress_t *p = l->progress;
+    int64_t still = settle_still_for(&l->settle, sign, now);
+    int64_t due =
+        now->mono + (still < LOADER_STILL ? LOADER_STILL - still : 0) + MS;
 
-        l->due =
-            now->mono + (still < LOADER_STILL ? LOADER_STILL - still : 0) + MS;
-    }
+    if (p->place.tail && !p->tail_counted && source_sign_same(sign, &p->sign)
+        && due < l->due)
+        l->due = due;
 }
 
 static loader_news_e build(loader_t *l, intake_t *in, progress_t *next,
@@ -591,7 +594,7 @@ static loader_news_e look_inside(loader_t *l, int fd, source_sign_t *sign,
         break;
     }
     if (l->progress->loaded && !l->progress->unsure)
-        tail_due(l, l->progress, now);
+        tail_due(l, sign, now);
     return news;
 }
 
@@ -641,7 +644,7 @@ loader_news_e loader_look(loader_t *l, const loader_clock_t *now,
         settle_see(&l->settle, &sign, now);
     if (kind == SOURCE_FILE && !wants_inside(l, &sign, now, hints)) {
         news = well(l, now, LOADER_NOTHING);
-        tail_due(l, l->progress, now);
+        tail_due(l, &sign, now);
     }
     else if (kind == SOURCE_FILE
              && (kind = source_open(l->path, &fd, &sign, &error))

@@ -210,6 +210,29 @@ static void edited(void)
     end();
 }
 
+/* What is recent stays so however it came: 64,600 bytes before the end. */
+static void edited_behind_small_steps(void)
+{
+    int missed = 0;
+
+    for (int steps = 20; steps <= 60; steps += 10) {
+        int lines = LONG + steps * 200;
+
+        begin(LONG);
+        for (int n = LONG; n < lines; n += 200) {
+            put(O_APPEND, -1, 12, n, 200);
+            look(LOADER_CHANGED | LOADER_CLOSED);
+        }
+        edit(lines - 3800);
+        append(13, 1);
+        pass(SECOND / 2);
+        look(LOADER_CHANGED | LOADER_CLOSED);
+        missed += !is_banned(11, lines - 3800);
+        end();
+    }
+    is_int(missed, 0, "an edit near the end is seen after many small steps");
+}
+
 static void edited_as_it_grew(void)
 {
     begin(LONG);
@@ -245,6 +268,7 @@ static void edited_as_it_was_read(void)
 {
     begin(LONG);
     put(O_APPEND, -1, 12, LONG, MORE);
+    usleep(20000); /* a tick of the file system's clock */
     edit_at_fstat = LONG;
     look(LOADER_CHANGED | LOADER_OPEN);
     is_int(edit_at_fstat, 0, "edited while it was read");
@@ -308,6 +332,7 @@ int main(void)
     one_more_line();
     many_more_lines();
     edited();
+    edited_behind_small_steps();
     edited_as_it_grew();
     edited_and_growing();
     edited_as_it_was_read();

@@ -31,13 +31,29 @@ static int die_at_clock;
 
 static void append(const char *text);
 
+static int whole_seconds; /* are all that the file system keeps of times */
+
+static int stat_as_kept(int fd, const char *name, struct stat *st, int flags)
+{
+    int status = (int)syscall(SYS_newfstatat, fd, name, st, flags);
+
+    if (whole_seconds)
+        st->st_mtim.tv_nsec = st->st_ctim.tv_nsec = 0;
+    return status;
+}
+
 int fstat(int fd, struct stat *st)
 {
     if (grow_at_fstat) {
         grow_at_fstat--;
         append("198.51.100.9 -\n");
     }
-    return (int)syscall(SYS_newfstatat, fd, "", st, 0x1000 /* AT_EMPTY_PATH */);
+    return stat_as_kept(fd, "", st, 0x1000 /* AT_EMPTY_PATH */);
+}
+
+int stat(const char *restrict name, struct stat *restrict st)
+{
+    return stat_as_kept(AT_FDCWD, name, st, 0);
 }
 
 ssize_t pread(int fd, void *to, size_t len, off_t at)
@@ -348,6 +364,62 @@ static void heard_meanwhile(void)
     end();
 }
 
+/* One that would fit is put in the place of one that does not, as long and in
+ * the same second. */
+static void too_big_in_one_tick(void)
+{
+    enum { LINES = 200000 };
+    char *text = malloc(LINES * 16), *p = text;
+
+    for (int i = 0; i < LINES; i++)
+        p += sprintf(p, "10.%d.%d.%d\n", i >> 16, i >> 8 & 255, i & 255);
+    begin();
+    whole_seconds = 1;
+    put(text, O_TRUNC);
+    loader_clock(&now);
+    is_int(look(LOADER_CHANGED | LOADER_CLOSED), LOADER_TROUBLE, "too big");
+    memset(text, '#', (size_t)(p - text) - 1);
+    memcpy(text, "192.0.2.1\n", 10);
+    put(text, O_TRUNC);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    ok(is_banned("192.0.2.1"), "one that looks the same is looked at again");
+    whole_seconds = 0;
+    free(text);
+    end();
+}
+
+/* The unfinished line of a list that is rewritten is no reason to wait. */
+static void unfinished_and_rewritten(void)
+{
+    begin();
+    write_aged("192.0.2.1 -\n192.0.2", 100 * MS);
+    look(LOADER_CHANGED | LOADER_OPEN);
+    ok(is_banned("192.0.2.1"), "a list and half a line");
+    pass(100 * MS);
+    write_aged("192.0.2.2 -\n192.0.2.3 -\n", 0);
+    look(LOADER_CHANGED | LOADER_CLOSED);
+    ok(loader_due(loader) - now.mono <= 10 * MS,
+       "rewritten and closed: it is asked for again in two ticks");
+    pass(10 * MS);
+    look(0);
+    ok(is_banned("192.0.2.3") && !is_banned("192.0.2.1"), "and in force");
+    end();
+}
+
+static void unfinished_and_emptied(void)
+{
+    begin();
+    write_aged("192.0.2.1 -\n192.0.2", 100 * MS);
+    look(LOADER_CHANGED | LOADER_OPEN);
+    pass(2 * SECOND);
+    write_aged("", 0);
+    look(LOADER_CHANGED | LOADER_OPEN);
+    ok(is_banned("192.0.2.1"), "half a line, and its file is being emptied");
+    ok(loader_due(loader) - now.mono >= 400 * MS,
+       "whoever is at it is waited for, not asked without a pause");
+    end();
+}
+
 /* Within truncate() a file may be short already and its time still old. */
 static void short_and_old(void)
 {
@@ -576,6 +648,9 @@ int main(void)
     moved_in_one_tick();
     heard_meanwhile();
     made_anew();
+    too_big_in_one_tick();
+    unfinished_and_rewritten();
+    unfinished_and_emptied();
     short_and_old();
     truncated(LOADER_CLOSED);
     truncated(LOADER_MOVED);
