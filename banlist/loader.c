@@ -21,7 +21,8 @@
 #define RETRY (20 * MS)
 
 /* How long growth may be in force before it is proven: this, and a second for
- * each 200 MB, so that proving stays below a twentieth of the time. */
+ * each 200 MB, so that proving takes no more than a seventh of the time where
+ * no more than 1.5 GB are read in a second. */
 #define PROOF_DELAY (900 * MS)
 #define PROOF_DELAY_PER_BYTE 5
 

@@ -188,7 +188,7 @@ subtest 'docs/mod_banlist.8' => sub {
 subtest 'README.md' => sub {
     my $readme = -e 'README.md' ? slurp('README.md') : '';
     my @rows = $readme =~ /^(\| *`?BanList\w+`? *\|.*)$/mg
-        or plan skip_all => 'README.md has no table of directives';
+        or die "README.md has no table of directives\n";
     my ($head) = $readme =~ /^(\|.*)\n\|[-|: ]+\n\| *`?BanList\w+`? *\|/m;
     my @head = map { lc } split / *(?<!\\)\| */, $head;
     my ($column) = grep { $head[$_] eq 'default' } 0 .. $#head;

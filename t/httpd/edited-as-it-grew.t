@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Lines appended to a long list are in force before all that was there is read
-# again, and an edit hidden behind them follows.
+# What is appended to a long list and an edit hidden behind it are both in
+# force soon, though nobody tells the loader twice and BanListInterval is too
+# long to be what does it.  (What is read when: t/unit/growth.c.)
 use strict;
 use warnings;
 
